@@ -1,0 +1,1 @@
+"""The nouns. Frozen, typed, free of behaviour that touches the outside world."""

@@ -1,0 +1,72 @@
+"""Page: what a driver brought back. Extraction: that page after the formats asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from windlass.errors import WindlassError
+from windlass.model.request import Cookie
+
+
+class Redirect(msgspec.Struct, frozen=True):
+    """One hop before the final URL: the URL that redirected and the status it answered with."""
+
+    url: str
+    status: int
+
+
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why something failed, in a form that can be stored. `code` is the error class's code."""
+
+    code: str
+    message: str
+    retryable: bool = False
+
+    @classmethod
+    def of(cls, error: WindlassError) -> Failure:
+        """The storable form of an error, with its text only if callers may see it."""
+        return cls(error.code, error.public_message, error.retryable)
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One final answer. `body` has every content encoding undone and is at most the byte cap.
+
+    `failure` is set when the body is not whole (truncated, capped, bad compression): what could
+    be read is in `body` all the same.
+    """
+
+    url: str
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    redirects: tuple[Redirect, ...] = ()
+    cookies: tuple[Cookie, ...] = ()
+    driver: str = "vx6"
+    failure: Failure | None = None
+    egress: str = ""
+    """Label of the proxy used; empty = the machine's own address."""
+    warnings: tuple[str, ...] = ()
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, whatever its case."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), None)
+
+
+class Extraction(msgspec.Struct, frozen=True, kw_only=True):
+    """A page after its formats. `values` maps a format name to what it made of the page.
+
+    `failure` None means success. `partial` means the values come from a body that is not whole.
+    """
+
+    url: str
+    status: int = 0
+    values: dict[str, Any] = {}
+    redirects: tuple[Redirect, ...] = ()
+    driver: str = ""
+    warnings: tuple[str, ...] = ()
+    failure: Failure | None = None
+    partial: bool = False
+    egress: str = ""

@@ -1,0 +1,105 @@
+"""Task: everything that happens. Outcome: what a handler has to say about one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from windlass.model.page import Failure
+
+
+class State(StrEnum):
+    """queued → running → succeeded | failed | cancelled. Terminal states never change."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+class Priority:
+    """Smaller starts first."""
+
+    INTERACTIVE = 0
+    NORMAL = 1
+    BULK = 2
+
+
+class NewTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task to be created. `input` and `request` are JSON texts.
+
+    `lane` is the politeness lane ("web:example.com:443"): tasks of one lane share a budget.
+    `listed` False keeps it out of the caller's task list (synchronous calls).
+    `deadline_s` is the run time one attempt may take.
+    """
+
+    id: UUID
+    account_id: int
+    kind: str
+    api: str
+    lane: str
+    input: str
+    request: str
+    priority: int = Priority.NORMAL
+    listed: bool = True
+    deadline_s: float = 120.0
+    group_id: UUID | None = None
+    parent_id: UUID | None = None
+    not_before: datetime | None = None
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A task as stored. `attempt` counts starts. `result_key` names its bytes in blobs."""
+
+    id: UUID
+    account_id: int
+    account: str
+    kind: str
+    api: str
+    state: State
+    input: str
+    request: str
+    attempt: int = 0
+    created_at: datetime
+    modified_at: datetime
+    started_at: datetime | None = None
+    deadline_s: float = 120.0
+    status_code: int | None = None
+    failure: Failure | None = None
+    result_key: str | None = None
+    group_id: UUID | None = None
+    parent_id: UUID | None = None
+    listed: bool = True
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What one attempt came to; applied whole, or not at all if the attempt is no longer ours.
+
+    Terminal states end the task. QUEUED sends it back, to start again after `retry_in_s`;
+    `counts` False gives the attempt back (shutdown, not a failure).
+    `result` are the bytes to be readable at the task's results, in the caller's dialect.
+    """
+
+    state: State
+    result: bytes | None = None
+    status_code: int | None = None
+    failure: Failure | None = None
+    retry_in_s: float = 0.0
+    counts: bool = True
+    follow_ups: tuple[NewTask, ...] = ()
+
+
+class ListPage(msgspec.Struct, frozen=True):
+    """One page of a keyset-ordered list, newest first. `next_cursor` None at the end."""
+
+    tasks: tuple[Task, ...]
+    next_cursor: str | None
+    total: int

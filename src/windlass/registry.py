@@ -1,0 +1,63 @@
+"""Name → lazy dotted path, one mechanism for drivers, formats, kinds, blob stores.
+
+A member is imported when it is first used, so an optional library costs nothing until then.
+Installed packages overlay a registry through the entry point group of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar, cast
+
+from windlass.errors import MissingExtra, Unsupported
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Members of one family by name.
+
+    `family` names them in messages ("format"); `paths` maps a name to "module:attribute";
+    `extras` maps a name to the optional extra whose libraries it needs.
+    """
+
+    def __init__(
+        self, family: str, paths: Mapping[str, str], extras: Mapping[str, str] | None = None
+    ) -> None:
+        self.family = family
+        self._paths = dict(paths)
+        self._extras = dict(extras or {})
+        self._loaded: dict[str, T] = {}
+        for point in entry_points(group=f"windlass.{family}"):
+            self._paths[point.name] = point.value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._paths
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def get(self, name: str) -> T:
+        """The member; Unsupported lists the known names, MissingExtra says what to install."""
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def _load(self, name: str) -> T:
+        path = self._paths.get(name)
+        if path is None:
+            known = ", ".join(sorted(self._paths))
+            raise Unsupported(f"unknown {self.family} {name!r}; known: {known}")
+        module, _, attribute = path.partition(":")
+        try:
+            return cast(T, getattr(import_module(module), attribute))
+        except ModuleNotFoundError as error:
+            extra = self._extras.get(name)
+            if extra is None:
+                raise
+            raise MissingExtra(
+                f"{self.family} {name!r} needs the extra {extra!r}: "
+                f"pip install 'windlass[{extra}]' (missing module {error.name})"
+            ) from error

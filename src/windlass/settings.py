@@ -1,0 +1,270 @@
+"""Every setting, read once. The only reader of the environment.
+
+A field's metadata is its documentation: `windlass settings` and docs/reference/settings.md are
+made from it. Passed to constructors, never a global.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from windlass.errors import SettingsError
+
+PREFIX = "WINDLASS_"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of "90", "500ms", "2m", "24h" or "7d"."""
+    text = text.strip().lower()
+    for unit in ("ms", "s", "m", "h", "d"):
+        if text.endswith(unit):
+            return float(text[: -len(unit)]) * _DURATIONS[unit]
+    return float(text)
+
+
+def parse_size(text: str) -> int:
+    """Bytes of "1048576", "20MB" or "4MiB"."""
+    text = text.strip().upper()
+    for unit in ("KIB", "MIB", "KB", "MB", "GB", "B"):
+        if text.endswith(unit):
+            return int(float(text[: -len(unit)]) * _SIZES[unit])
+    return int(text)
+
+
+def parse_bool(text: str) -> bool:
+    """True or false of the spellings people put into environments."""
+    lowered = text.strip().lower()
+    if lowered in ("1", "true", "yes", "on"):
+        return True
+    if lowered in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError(text)
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Networks of a comma-separated list of CIDRs or addresses."""
+    return tuple(
+        ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()
+    )
+
+
+def parse_hosts(text: str) -> dict[str, float]:
+    """Numbers by host of "example.com=2,www.test=16"."""
+    pairs = (part.split("=", 1) for part in text.split(",") if part.strip())
+    return {host.strip().lower(): float(number) for host, number in pairs}
+
+
+def parse_list(text: str) -> tuple[str, ...]:
+    """Stripped, non-empty parts of a comma-separated list."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+_DURATION = (parse_duration, 'a duration such as "500ms", "90", "2m", "24h" or "7d"')
+_SIZE = (parse_size, 'a size such as "1048576", "20MB" or "4MiB"')
+_BOOL = (parse_bool, "true or false")
+_INT = (int, "a whole number")
+_FLOAT = (float, "a number")
+_TEXT: tuple[Callable[[str], Any], str] = (str, "text")
+_PATH = (_path, "a path")
+_NETWORKS = (parse_networks, 'comma-separated CIDRs such as "127.0.0.0/8,10.1.0.0/16"')
+_HOSTS = (parse_hosts, 'comma-separated host=number pairs such as "example.com=2"')
+_LIST = (parse_list, "comma-separated text")
+
+
+def setting(
+    default: Any,
+    doc: str,
+    kind: tuple[Callable[[str], Any], str] = _TEXT,
+    *,
+    secret: bool = False,
+    least: float | None = None,
+) -> Any:
+    """A field of Settings: its default, its sentence, how its text is read, its lower bound."""
+    metadata = {"doc": doc, "parse": kind[0], "accepts": kind[1], "secret": secret, "least": least}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings. Durations are seconds, sizes bytes."""
+
+    # where things live
+    data: Path = setting(
+        Path("~/.local/share/windlass").expanduser(), "State directory of this server.", _PATH
+    )
+    database_url: str = setting(
+        "",
+        "PostgreSQL 14 or later to use; empty: a private one in the state directory.",
+        secret=True,
+    )
+    results_url: str = setting(
+        "", "Where result bytes live: empty or a file URL for a folder in the state directory."
+    )
+    # access
+    host: str = setting("127.0.0.1", "Address that the API listens on.")
+    port: int = setting(8700, "Port that the API listens on.", _INT, least=0)
+    url: str = setting("http://127.0.0.1:8700", "Server that the command line talks to.")
+    public_url: str = setting(
+        "", "Base of the links in answers; empty: the base of the request that is answered."
+    )
+    api_key: str = setting(
+        "", "First API key of account main; empty: one is generated and kept.", secret=True
+    )
+    rate_limit: float = setting(
+        83.0, "Requests per second that one API key may make; 0: no limit.", _FLOAT, least=0
+    )
+    body_limit: int = setting(10_000_000, "Largest request body accepted.", _SIZE, least=1)
+    allow_addresses: tuple[Network, ...] = setting(
+        (), "Networks exempt from the address guard.", _NETWORKS
+    )
+    # engine
+    workers: int = setting(0, "Worker processes; 0: one per core.", _INT, least=0)
+    slots: int = setting(32, "Tasks that one worker process runs at a time.", _INT, least=1)
+    host_concurrency: int = setting(
+        8, "Tasks that may run against one host at a time.", _INT, least=1
+    )
+    host_concurrency_for: dict[str, float] = setting(
+        {}, "Overrides of host_concurrency by host.", _HOSTS
+    )
+    host_delay: float = setting(
+        0.0, "Time between the starts of two tasks against one host.", _DURATION, least=0
+    )
+    host_delay_for: dict[str, float] = setting({}, "Overrides of host_delay by host.", _HOSTS)
+    max_attempts: int = setting(
+        3, "Starts of a task before a passing failure is final.", _INT, least=1
+    )
+    max_rescues: int = setting(
+        5, "Starts of a task whose workers keep dying before it fails.", _INT, least=1
+    )
+    lease: float = setting(
+        4.0,
+        "Time after a worker's last sign of life until its tasks start elsewhere.",
+        _DURATION,
+        least=1,
+    )
+    grace: float = setting(
+        10.0, "Time running tasks get to finish when the server stops.", _DURATION, least=0
+    )
+    task_timeout: float = setting(
+        120.0,
+        "Time one attempt of a task may take unless the request says less.",
+        _DURATION,
+        least=1,
+    )
+    sync_timeout: float = setting(
+        150.0, "Time a synchronous call may take before it answers 555.", _DURATION, least=1
+    )
+    start_within: float = setting(
+        86400.0, "Time after which a task that was never started fails.", _DURATION, least=60
+    )
+    result_ttl: float = setting(
+        7 * 86400.0, "Time results and finished tasks are kept.", _DURATION, least=60
+    )
+    # fetching
+    fetch_limit: int = setting(
+        20_000_000, "Largest page body, counted after decompression.", _SIZE, least=1000
+    )
+    connect_timeout: float = setting(
+        10.0, "Time to connect to a target, TLS included.", _DURATION, least=0.1
+    )
+    read_timeout: float = setting(
+        30.0, "Longest silence of a target while it answers.", _DURATION, least=0.1
+    )
+    max_redirects: int = setting(20, "Redirects followed before giving up.", _INT, least=0)
+    user_agent: str = setting(
+        "", "User-Agent of plain requests; empty: that of the emulated browser."
+    )
+    proxies: str = setting(
+        "",
+        "File (JSON) listing proxies with url, country, state, city, driver and weight.",
+    )
+    # reading pages
+    parse_timeout: float = setting(
+        20.0, "Time to read one page before its process is killed.", _DURATION, least=0.1
+    )
+    parse_memory: int = setting(
+        2_000_000_000, "Address space of a page-reading process.", _SIZE, least=100_000_000
+    )
+    # logs
+    log_level: str = setting("info", "Least severe log level: debug, info, warning or error.")
+    log_format: str = setting("auto", "Log lines: json, console, or auto = by terminal.")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            least = item.metadata["least"]
+            if least is not None and getattr(self, item.name) < least:
+                raise SettingsError(f"{PREFIX}{item.name.upper()} must be at least {least:g}")
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise SettingsError(f"{PREFIX}LOG_LEVEL must be debug, info, warning or error")
+        if self.log_format not in ("auto", "json", "console"):
+            raise SettingsError(f"{PREFIX}LOG_FORMAT must be auto, json or console")
+        if self.lease >= self.task_timeout:
+            raise SettingsError(f"{PREFIX}LEASE must be below {PREFIX}TASK_TIMEOUT")
+
+    @property
+    def results_folder(self) -> Path:
+        """Folder of result bytes when they live in the state directory."""
+        return self.data / "results"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a setting's value came from: "default", "environment", a .env path or "argument"."""
+
+    settings: Settings
+    sources: dict[str, str]
+
+
+def load(overrides: Mapping[str, Any] | None = None, env_file: Path | None = None) -> Origin:
+    """Settings from arguments, the environment and a .env file, in that order of precedence.
+
+    Raises SettingsError naming the variable and what it accepts; unknown WINDLASS_ variables are
+    an error too, so that a typo never passes silently.
+    """
+    env_path = env_file or Path(".env")
+    from_file = (
+        {k: v or "" for k, v in dotenv_values(env_path).items()} if env_path.exists() else {}
+    )
+    known = {PREFIX + item.name.upper(): item for item in fields(Settings)}
+    values: dict[str, Any] = {}
+    sources = {item.name: "default" for item in fields(Settings)}
+    for origin, variables in ((str(env_path), from_file), ("environment", dict(os.environ))):
+        for name, text in variables.items():
+            if not name.startswith(PREFIX):
+                continue
+            if name not in known:
+                raise SettingsError(f"{name} is not a setting; see `windlass settings`")
+            item = known[name]
+            values[item.name] = _read(name, text, item.metadata)
+            sources[item.name] = origin
+    for key, value in (overrides or {}).items():
+        if value is not None:
+            values[key] = value
+            sources[key] = "argument"
+    return Origin(Settings(**values), sources)
+
+
+def _read(name: str, text: str, metadata: Mapping[str, Any]) -> Any:
+    try:
+        return metadata["parse"](text)
+    except ValueError as error:
+        shown = "its value" if metadata["secret"] else repr(text)
+        raise SettingsError(f"{name} must be {metadata['accepts']}, not {shown}") from error
