@@ -1,0 +1,1 @@
+"""Outbound network: which addresses may be dialled, content encodings, cookies."""
