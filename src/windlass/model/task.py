@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from windlass.model.page import Failure
+from windlass.model.request import Cookie
 
 
 class State(StrEnum):
@@ -51,13 +52,12 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = Priority.NORMAL
     listed: bool = True
     deadline_s: float = 120.0
-    group_id: UUID | None = None
-    parent_id: UUID | None = None
     not_before: datetime | None = None
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A task as stored. `attempt` counts starts. `result_key` names its bytes in blobs."""
+    """A task as stored. `attempt` counts starts, `failures` those that
+    ended in a retry, `losses` those whose worker died. `result_key` names its bytes in blobs."""
 
     id: UUID
     account_id: int
@@ -67,7 +67,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     input: str
     request: str
+    lane: str
     attempt: int = 0
+    failures: int = 0
+    losses: int = 0
     created_at: datetime
     modified_at: datetime
     started_at: datetime | None = None
@@ -75,9 +78,17 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     status_code: int | None = None
     failure: Failure | None = None
     result_key: str | None = None
-    group_id: UUID | None = None
-    parent_id: UUID | None = None
+    result_expired: bool = False
     listed: bool = True
+
+
+class SessionUpdate(msgspec.Struct, frozen=True):
+    """The cookies that a session has after a request, to be kept `timeout_s` longer."""
+
+    account_id: int
+    id: str
+    cookies: tuple[Cookie, ...]
+    timeout_s: float
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +106,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     retry_in_s: float = 0.0
     counts: bool = True
     follow_ups: tuple[NewTask, ...] = ()
+    session: SessionUpdate | None = None
 
 
 class ListPage(msgspec.Struct, frozen=True):

@@ -1,0 +1,39 @@
+"""What this process counts for /metrics. With PROMETHEUS_MULTIPROC_DIR set (by the supervisor,
+before any import) the processes of one machine add up; numbers about all machines together come
+from the database instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+FETCH_SECONDS = Histogram(
+    "windlass_fetch_seconds", "Time drivers took to bring a page.", ["driver"], buckets=_SECONDS
+)
+HANDLER_SECONDS = Histogram(
+    "windlass_handler_seconds",
+    "Time from a task's start to its outcome.",
+    ["kind", "outcome"],
+    buckets=_SECONDS,
+)
+ERRORS = Counter("windlass_errors", "Failures by error code.", ["code"])
+LOOP_LAG = Gauge(
+    "windlass_event_loop_lag_seconds",
+    "How late the event loop woke up, worst of the last seconds.",
+    ["role"],
+    multiprocess_mode="livemax",
+)
+
+
+async def watch_loop(role: str, every_s: float = 2.0) -> None:
+    """Measures how late this process's event loop wakes up, until cancelled."""
+    loop = asyncio.get_running_loop()
+    gauge = LOOP_LAG.labels(role)
+    while True:
+        due = loop.time() + every_s
+        await asyncio.sleep(every_s)
+        gauge.set(max(loop.time() - due, 0.0))

@@ -1,0 +1,32 @@
+"""Stats: the numbers that concern all processes together."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Depth(msgspec.Struct, frozen=True):
+    """Unfinished tasks in one state ("delayed", "waiting", "admitted", "running")."""
+
+    state: str
+    count: int
+    oldest_s: float
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """Tasks finished so far with one outcome, and the seconds their last attempts took."""
+
+    kind: str
+    outcome: str
+    code: str
+    count: int
+    seconds: float
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """Everything /metrics says about the server as a whole."""
+
+    depths: tuple[Depth, ...]
+    tallies: tuple[Tally, ...]
+    workers: int
+    slots: int

@@ -1,0 +1,83 @@
+"""Accounts and API keys. The database holds hashes only."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from uuid import UUID, uuid4
+
+from windlass.errors import NotFound, Unauthorized
+from windlass.model.account import MAIN, Account, KeyRecord
+from windlass.storage.database import Database
+
+_SHOWN = 8
+"""Characters of a key that lists may show."""
+
+
+def new_key() -> str:
+    """A fresh API key with 256 random bits."""
+    return "wl_" + secrets.token_urlsafe(32)
+
+
+def _hash(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+class Accounts:
+    """The account and key tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, key: str) -> Account:
+        """Whose key this is. Raises Unauthorized."""
+        row = await self._database.fetch_row("find_key", _hash(key))
+        if row is None:
+            raise Unauthorized
+        return Account(row["id"], row["name"], row["key_id"])
+
+    async def used(self, key_ids: list[UUID]) -> None:
+        """Remembers that keys were used."""
+        await self._database.execute("touch_keys", key_ids)
+
+    async def create_key(self, account: str, key: str | None = None) -> tuple[KeyRecord, str]:
+        """A key for an account, which is made if it is new. The key's text is returned once."""
+        text = key or new_key()
+        row = await self._database.fetch_row("ensure_account", account, durable=True)
+        if row is None:  # made by someone else between the two halves of the statement
+            row = await self._database.fetch_row("ensure_account", account, durable=True)
+        assert row is not None
+        made = await self._database.fetch_row(
+            "insert_key", uuid4(), row["id"], _hash(text), text[:_SHOWN], durable=True
+        )
+        assert made is not None
+        return KeyRecord(made["id"], account, text[:_SHOWN], made["created_at"]), text
+
+    async def keys(self) -> tuple[KeyRecord, ...]:
+        """All keys of all accounts, newest first."""
+        rows = await self._database.fetch("list_keys")
+        return tuple(
+            KeyRecord(
+                row["id"],
+                row["account"],
+                row["prefix"],
+                row["created_at"],
+                row["last_used_at"],
+                row["revoked_at"],
+            )
+            for row in rows
+        )
+
+    async def revoke(self, key_id: UUID) -> None:
+        """Revokes a key; again is no error. Raises NotFound."""
+        if await self._database.fetch_row("revoke_key", key_id, durable=True) is None:
+            raise NotFound("Key not found")
+
+
+async def ensure_bootstrap_key(dsn: str, key: str) -> None:
+    """Makes the operator's key work for account main."""
+    database = await Database.open(dsn, size=1)
+    try:
+        await Accounts(database).create_key(MAIN, key)
+    finally:
+        await database.aclose()

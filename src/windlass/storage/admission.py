@@ -1,0 +1,126 @@
+"""Admission: decides which waiting tasks may start now and hands them to the queue.
+
+The backlog lives in the task table and may be millions; the queue holds about twice the free
+slots. Per lane (host) the concurrency is counted and the delay kept, whoever asks and in however
+many processes: lanes are locked first, counted in the next statement, and moved on in the same
+transaction. Notifications are hints; the loop in the worker and `recover` are the floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from windlass.settings import Settings
+from windlass.storage import queue
+from windlass.storage.database import Database
+
+LANES_PER_ROUND = 64
+SLICE = 1000
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one lane allows: tasks at a time, seconds between two starts."""
+
+    concurrency: int
+    delay_s: float
+
+
+def limits_of(lane: str, settings: Settings) -> Limits:
+    """The limits of a lane "web:host:port" by the operator's settings."""
+    host = lane.partition(":")[2].rpartition(":")[0]
+    return Limits(
+        int(settings.host_concurrency_for.get(host, settings.host_concurrency)),
+        settings.host_delay_for.get(host, settings.host_delay),
+    )
+
+
+class Admission:
+    """Admits tasks. Every process that accepts or finishes tasks has one."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+
+    async def arm(self, lanes: Sequence[str]) -> None:
+        """Says that something waits in these lanes."""
+        distinct = sorted(set(lanes))
+        limits = [limits_of(lane, self._settings) for lane in distinct]
+        await self._database.execute(
+            "arm_lanes",
+            distinct,
+            [limit.concurrency for limit in limits],
+            [limit.delay_s for limit in limits],
+        )
+
+    async def apply_limits(self) -> None:
+        """Brings lanes made under other settings to today's limits."""
+        settings = self._settings
+        hosts = sorted({*settings.host_concurrency_for, *settings.host_delay_for})
+        rows = await self._database.relaxed.fetch("SELECT key FROM lane")
+        special = [
+            row["key"] for row in rows if row["key"].partition(":")[2].rpartition(":")[0] in hosts
+        ]
+        limits = [limits_of(lane, settings) for lane in special]
+        await self._database.execute(
+            "set_lane_limits",
+            settings.host_concurrency,
+            settings.host_delay,
+            special,
+            [limit.concurrency for limit in limits],
+            [limit.delay_s for limit in limits],
+        )
+
+    async def admit(self) -> tuple[int, datetime | None]:
+        """One round: how many tasks were admitted, and when the next lane is due (None: never).
+
+        Nothing is admitted while the queue holds enough for the slots that exist.
+        """
+        row = await self._database.fetch_row("admission_room")
+        room, next_at = (row["room"], row["next_at"]) if row else (0, None)
+        if room <= 0 or next_at is None or next_at > datetime.now(UTC):
+            return 0, next_at
+        return await self._take("lock_due_lanes", LANES_PER_ROUND, room), next_at
+
+    async def admit_interactive(self, lanes: Sequence[str]) -> int:
+        """Admits at once what somebody waits for, if its lane is free, however full the queue."""
+        distinct = sorted(set(lanes))
+        return await self._take("lock_lanes", distinct, len(lanes))
+
+    async def _take(self, lock: str, argument: object, room: int) -> int:
+        sql = self._database.sql
+        async with self._database.relaxed.acquire() as connection, connection.transaction():
+            lanes = [row["key"] for row in await connection.fetch(sql(lock), argument)]
+            if not lanes:
+                return 0
+            rows = await connection.fetch(sql("admit_heads"), lanes, room)
+            if rows:
+                await queue.enqueue(connection, [(row["id"], row["priority"]) for row in rows])
+            return len(rows)
+
+    async def wake(self, lanes: Sequence[str]) -> None:
+        """Tasks of these lanes ended: there is room again."""
+        await self._database.execute("wake_lanes", sorted(set(lanes)))
+
+    async def promote(self) -> datetime | None:
+        """Lets delayed tasks that are due wait in their lanes; when the next is due."""
+        while rows := await self._database.fetch("promote_delayed", SLICE):
+            await self.arm([row["lane"] for row in rows])
+            if len(rows) < SLICE:
+                break
+        row = await self._database.fetch_row("next_delayed")
+        due: datetime | None = row[0] if row else None
+        return due
+
+    async def recover(self) -> int:
+        """Puts right what crashes left behind; how many tasks wait again because of it."""
+        rows = await self._database.fetch("recover_tasks")
+        unarmed = await self._database.fetch("unarmed_lanes")
+        lanes = [row["lane"] for row in (*rows, *unarmed)]
+        if lanes:
+            await self.arm(lanes)
+        if rows:
+            await self.wake([row["lane"] for row in rows])
+        return len(rows)

@@ -1,0 +1,81 @@
+"""Batcher: calls that wait at the same time travel in one statement.
+
+While a flush is under way newcomers gather, so the batch grows with the load and a lone call
+waits for nobody. On disks where one commit takes milliseconds this decides the rate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class Batcher(Generic[Item, Answer]):
+    """Turns single calls into calls of `flush`, which answers every item in order.
+
+    At most `limit` items travel together and at most `lanes` flushes run at once. If a flush
+    raises, each of its items gets that error.
+    """
+
+    def __init__(
+        self,
+        flush: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        limit: int = 256,
+        lanes: int = 1,
+    ) -> None:
+        self._flush = flush
+        self._limit = limit
+        self._free = lanes
+        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def call(self, item: Item) -> Answer:
+        """The answer for one item. Being cancelled does not undo what already travels."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        self._start()
+        return await future
+
+    async def drain(self) -> None:
+        """Waits until everything handed in has been flushed."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _start(self) -> None:
+        if self._free and self._waiting:
+            self._free -= 1
+            task = asyncio.ensure_future(self._run())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _run(self) -> None:
+        # One turn of the loop lets callers that are ready now join this batch.
+        await asyncio.sleep(0)
+        try:
+            while self._waiting:
+                count = min(self._limit, len(self._waiting))
+                await self._send([self._waiting.popleft() for _ in range(count)])
+        finally:
+            self._free += 1
+
+    async def _send(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        try:
+            answers = await self._flush([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 - handed to every caller of the batch
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        except BaseException:
+            for _, future in batch:
+                future.cancel()
+            raise
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if not future.done():
+                future.set_result(answer)

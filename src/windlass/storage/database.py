@@ -1,0 +1,143 @@
+"""Connections to PostgreSQL and the named statements of queries.sql.
+
+Two pools: `durable` commits wait for the disk, `relaxed` ones do not. Relaxed is for what another
+process would do again anyway: admission, claims, heartbeats. Accepting and finishing are durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+
+from windlass.errors import DatabaseUnavailable
+
+SCHEMA = "windlass"
+T = TypeVar("T")
+
+CONNECTION_ERRORS: tuple[type[Exception], ...] = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.exceptions.InternalClientError,
+    TimeoutError,
+)
+"""What says that the database, not the statement, is the trouble."""
+
+COMMAND_TIMEOUT_S = 60.0
+
+
+@cache
+def queries() -> dict[str, str]:
+    """The statements of queries.sql by name."""
+    text = (Path(__file__).parent / "queries.sql").read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)
+    return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+class Database:
+    """The two pools. Open with `Database.open(dsn)`, close with `aclose()`."""
+
+    def __init__(self, dsn: str, durable: asyncpg.Pool, relaxed: asyncpg.Pool) -> None:
+        self.dsn = dsn
+        self.durable = durable
+        self.relaxed = relaxed
+        self._sql = queries()
+
+    @classmethod
+    async def open(cls, dsn: str, *, size: int = 4, wait_s: float = 15.0) -> Database:
+        """Connects, waiting up to `wait_s` for a database that is starting.
+
+        Raises DatabaseUnavailable. `size` is the number of connections of each pool.
+        """
+
+        async def connect() -> Database:
+            durable = await _pool(dsn, size, "on")
+            return cls(dsn, durable, await _pool(dsn, size + 2, "off"))
+
+        return await retrying(connect, for_s=wait_s)
+
+    async def aclose(self) -> None:
+        """Closes all connections; those that do not close in time are terminated."""
+        for pool in (self.durable, self.relaxed):
+            try:
+                await asyncio.wait_for(pool.close(), 5)
+            except (TimeoutError, *CONNECTION_ERRORS):
+                pool.terminate()
+
+    async def fetch(self, name: str, *arguments: Any, durable: bool = False) -> list[Any]:
+        """All rows of a named statement."""
+        pool = self.durable if durable else self.relaxed
+        rows: list[Any] = await pool.fetch(self._sql[name], *arguments)
+        return rows
+
+    async def fetch_row(self, name: str, *arguments: Any, durable: bool = False) -> Any | None:
+        """The first row of a named statement, or None."""
+        pool = self.durable if durable else self.relaxed
+        return await pool.fetchrow(self._sql[name], *arguments)
+
+    async def execute(self, name: str, *arguments: Any, durable: bool = False) -> None:
+        """Runs a named statement for its effect."""
+        pool = self.durable if durable else self.relaxed
+        await pool.execute(self._sql[name], *arguments)
+
+    def sql(self, name: str) -> str:
+        """The text of a named statement, for use inside a transaction."""
+        return self._sql[name]
+
+    async def connect(self) -> asyncpg.Connection:
+        """A connection of its own, for listening to notifications."""
+        return await _connect(self.dsn)
+
+
+async def _connect(dsn: str) -> asyncpg.Connection:
+    return await asyncpg.connect(
+        dsn,
+        timeout=10,
+        command_timeout=COMMAND_TIMEOUT_S,
+        server_settings={"search_path": SCHEMA, "application_name": "windlass"},
+    )
+
+
+async def _pool(dsn: str, size: int, synchronous_commit: str) -> asyncpg.Pool:
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        # An idle server gives its spare connections (megabytes each) back.
+        max_inactive_connection_lifetime=20.0,
+        timeout=10,
+        command_timeout=COMMAND_TIMEOUT_S,
+        server_settings={
+            "search_path": SCHEMA,
+            "application_name": "windlass",
+            "synchronous_commit": synchronous_commit,
+        },
+    )
+
+
+async def retrying(action: Callable[[], Awaitable[T]], *, for_s: float) -> T:
+    """The action's result, tried again while the database is away, at most `for_s` seconds long.
+
+    The action must be safe to repeat. Raises DatabaseUnavailable with the last cause.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + for_s
+    pause = 0.05
+    while True:
+        try:
+            return await action()
+        except CONNECTION_ERRORS as error:
+            if loop.time() + pause > give_up_at:
+                raise DatabaseUnavailable from error
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 1.0)

@@ -1,0 +1,401 @@
+-- Every statement that Windlass runs, by name. One line says what it means.
+
+-- name: find_key
+-- The account of an unrevoked key.
+SELECT account.id, account.name, api_key.id AS key_id
+FROM api_key JOIN account ON account.id = api_key.account_id
+WHERE api_key.hash = $1 AND api_key.revoked_at IS NULL;
+
+-- name: touch_keys
+-- Remembers when keys were last used; called now and then, not per request.
+UPDATE api_key SET last_used_at = now() WHERE id = ANY($1::uuid[]);
+
+-- name: ensure_account
+-- An account's id, made if it is new.
+WITH made AS (
+    INSERT INTO account (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id
+)
+SELECT id FROM made UNION ALL SELECT id FROM account WHERE name = $1 LIMIT 1;
+
+-- name: insert_key
+-- A new key; the same key again (at every start) is fine, a revoked one comes back to life.
+INSERT INTO api_key (id, account_id, hash, prefix) VALUES ($1, $2, $3, $4)
+ON CONFLICT (hash) DO UPDATE SET revoked_at = NULL
+RETURNING id, created_at;
+
+-- name: list_keys
+-- All keys, newest first.
+SELECT api_key.id, account.name AS account, prefix, api_key.created_at, last_used_at, revoked_at
+FROM api_key JOIN account ON account.id = api_key.account_id
+ORDER BY api_key.created_at DESC, api_key.id;
+
+-- name: revoke_key
+-- Revokes a key; returns it whether or not it was revoked before.
+UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING id;
+
+-- name: insert_tasks
+-- Accepts tasks. Ids are ours, so a repeated call after a lost answer changes nothing.
+INSERT INTO task (
+    id, account_id, kind, api, lane, input, request, priority, listed, deadline_s,
+    state, run_at, created_at, modified_at
+)
+SELECT id, account_id, kind, api, lane, input, request, priority, listed, deadline_s,
+    CASE WHEN run_at > now() THEN 'delayed' ELSE 'waiting' END::task_state,
+    coalesce(run_at, now()), now(), now()
+FROM unnest(
+    $1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::json[], $7::json[],
+    $8::smallint[], $9::boolean[], $10::real[], $11::timestamptz[]
+) AS new (id, account_id, kind, api, lane, input, request, priority, listed, deadline_s, run_at)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: arm_lanes
+-- Tells lanes that something waits, and makes the lanes that are new. In key order, like every
+-- statement that locks several lanes.
+INSERT INTO lane (key, next_at, concurrency, delay_s)
+SELECT key, now(), concurrency, delay_s
+FROM unnest($1::text[], $2::int[], $3::double precision[]) AS new (key, concurrency, delay_s)
+ORDER BY key
+ON CONFLICT (key) DO UPDATE SET next_at = now() WHERE lane.next_at = 'infinity';
+
+-- name: set_lane_limits
+-- Brings every lane to the limits of today's settings; the arrays hold the overrides.
+UPDATE lane SET concurrency = coalesce(host.concurrency, $1), delay_s = coalesce(host.delay_s, $2)
+FROM (SELECT key FROM lane ORDER BY key FOR UPDATE) AS locked
+LEFT JOIN unnest($3::text[], $4::int[], $5::double precision[])
+    AS host (key, concurrency, delay_s) USING (key)
+WHERE lane.key = locked.key
+    AND (lane.concurrency, lane.delay_s)
+        IS DISTINCT FROM (coalesce(host.concurrency, $1), coalesce(host.delay_s, $2));
+
+-- name: admission_room
+-- How many more tasks the queue should hold: twice the slots alive, less what is queued.
+SELECT greatest(
+    2 * (SELECT coalesce(sum(slots), 0) FROM worker WHERE seen_at > now() - interval '15 seconds')
+    - (SELECT count(*) FROM pgqueuer WHERE status = 'queued'), 0
+)::int AS room,
+(SELECT min(next_at) FROM lane WHERE next_at < 'infinity') AS next_at;
+
+-- name: lock_due_lanes
+-- Lanes whose next task may start, the one that waited longest first; lanes that another process
+-- is serving are passed over.
+SELECT key FROM lane
+WHERE next_at <= now()
+ORDER BY next_at LIMIT $1
+FOR UPDATE SKIP LOCKED;
+
+-- name: lock_lanes
+-- Certain lanes for an interactive task, whatever the queue holds.
+SELECT key FROM lane
+WHERE key = ANY($1::text[]) AND (next_at <= now() OR next_at = 'infinity')
+ORDER BY key
+FOR UPDATE SKIP LOCKED;
+
+-- name: admit_heads
+-- Takes the head tasks of locked lanes: as many as a lane's concurrency leaves room for (one where
+-- it keeps a delay), accounts in turn, urgent first; and moves the lanes on. Must run in the
+-- statement after the lock, or the count would use an older snapshot and over-admit.
+WITH room AS (
+    SELECT lane.key, lane.delay_s, lane.concurrency - (
+        SELECT count(*) FROM task WHERE task.lane = lane.key AND state IN ('admitted', 'running')
+    ) AS free
+    FROM lane WHERE lane.key = ANY($1::text[])
+), head AS (
+    SELECT picked.id, room.key
+    FROM room CROSS JOIN LATERAL (
+        WITH RECURSIVE sharer AS (
+            (SELECT account_id FROM task
+             WHERE lane = room.key AND state = 'waiting' ORDER BY account_id LIMIT 1)
+            UNION ALL
+            (SELECT (SELECT task.account_id FROM task
+                     WHERE lane = room.key AND state = 'waiting'
+                         AND task.account_id > sharer.account_id
+                     ORDER BY task.account_id LIMIT 1)
+             FROM sharer WHERE sharer.account_id IS NOT NULL)
+        )
+        SELECT mine.id FROM sharer CROSS JOIN LATERAL (
+            SELECT id, priority, run_at,
+                row_number() OVER (ORDER BY priority, run_at) AS turn
+            FROM (
+                SELECT id, priority, run_at FROM task
+                WHERE lane = room.key AND account_id = sharer.account_id AND state = 'waiting'
+                ORDER BY priority, run_at
+                LIMIT CASE WHEN room.delay_s > 0 THEN 1
+                    ELSE least(greatest(room.free, 0), $2) END
+            ) AS next
+        ) AS mine
+        ORDER BY mine.priority, mine.turn, mine.run_at
+        LIMIT CASE WHEN room.delay_s > 0 THEN least(greatest(room.free, 0), 1)
+            ELSE least(greatest(room.free, 0), $2) END
+    ) AS picked
+    LIMIT $2
+), admitted AS (
+    UPDATE task SET state = 'admitted', modified_at = now()
+    FROM head WHERE task.id = head.id AND task.state = 'waiting'
+    RETURNING task.id, task.lane, task.priority
+), served AS (
+    SELECT room.key, count(admitted.id) AS taken, room.free, room.delay_s
+    FROM room LEFT JOIN admitted ON admitted.lane = room.key
+    GROUP BY room.key, room.free, room.delay_s
+), moved AS (
+    UPDATE lane SET next_at = CASE
+        WHEN served.taken > 0 AND served.delay_s > 0
+            THEN now() + make_interval(secs => served.delay_s)
+        -- A full lane is looked at again when one of its tasks ends; the second is the floor.
+        WHEN served.free <= served.taken THEN now() + interval '1 second'
+        WHEN served.taken > 0 THEN now()
+        -- Nothing was there to take: idle, unless the room of this round ran out first.
+        WHEN (SELECT count(*) FROM admitted) < $2 THEN 'infinity'::timestamptz
+        ELSE now()
+    END
+    FROM served WHERE lane.key = served.key
+)
+SELECT id, priority FROM admitted ORDER BY priority;
+
+-- name: wake_lanes
+-- A task of these lanes ended: a full lane has room again. Lanes that keep a delay wait for it.
+UPDATE lane SET next_at = now()
+FROM (
+    SELECT key FROM lane
+    WHERE key = ANY($1::text[]) AND delay_s = 0 AND next_at > now() AND next_at < 'infinity'
+    ORDER BY key FOR UPDATE SKIP LOCKED
+) AS full_lane
+WHERE lane.key = full_lane.key;
+
+-- name: promote_delayed
+-- Delayed tasks whose time has come start to wait; a slice per call.
+WITH due AS (
+    SELECT id FROM task WHERE state = 'delayed' AND run_at <= now()
+    ORDER BY run_at LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+UPDATE task SET state = 'waiting' FROM due WHERE task.id = due.id RETURNING task.lane;
+
+-- name: next_delayed
+-- When the next delayed task is due.
+SELECT min(run_at) FROM task WHERE state = 'delayed';
+
+-- name: recover_tasks
+-- Tasks that should be in the queue but are not (the queue's table does not survive a crash of
+-- PostgreSQL; a worker may have lost its lease while it ran) wait again.
+WITH lost AS (
+    SELECT id FROM task
+    WHERE state IN ('admitted', 'running')
+        AND NOT EXISTS (SELECT 1 FROM pgqueuer WHERE payload = uuid_send(task.id))
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE task SET state = 'waiting', modified_at = now()
+FROM lost WHERE task.id = lost.id
+RETURNING task.id, task.lane;
+
+-- name: unarmed_lanes
+-- Lanes where something waits although they think not (a process died between accepting a task
+-- and arming its lane). A loose index scan: one step per lane, not per task.
+WITH RECURSIVE waiting AS (
+    (SELECT lane FROM task WHERE state = 'waiting' ORDER BY lane LIMIT 1)
+    UNION ALL
+    (SELECT (SELECT task.lane FROM task WHERE state = 'waiting' AND task.lane > waiting.lane
+             ORDER BY task.lane LIMIT 1)
+     FROM waiting WHERE waiting.lane IS NOT NULL)
+)
+SELECT waiting.lane FROM waiting LEFT JOIN lane ON lane.key = waiting.lane
+WHERE waiting.lane IS NOT NULL AND (lane.key IS NULL OR lane.next_at = 'infinity');
+
+-- name: claim_tasks
+-- A worker starts tasks. A task found running was lost by the worker before; that is recorded.
+WITH old AS (
+    SELECT id, state, attempt, worker, started_at, modified_at FROM task
+    WHERE id = ANY($1::uuid[]) AND state IN ('admitted', 'running')
+    ORDER BY id FOR UPDATE
+), lost AS (
+    INSERT INTO attempt (task_id, number, worker, started_at, finished_at, outcome, code)
+    SELECT id, attempt, worker, started_at, now(), 'lost', 'worker_lost' FROM old
+    WHERE state = 'running'
+    ON CONFLICT DO NOTHING
+)
+UPDATE task SET state = 'running', attempt = task.attempt + 1,
+    losses = task.losses + (old.state = 'running')::int, worker = $2,
+    started_at = clock_timestamp(), modified_at = clock_timestamp()
+FROM old JOIN task AS whole USING (id) JOIN account ON account.id = whole.account_id
+WHERE task.id = old.id
+RETURNING task.id, task.account_id, account.name AS account, task.kind, task.api,
+    task.state::text, task.input, task.request, task.attempt, task.failures, task.losses, task.created_at,
+    task.modified_at, task.started_at, task.deadline_s, task.status_code, task.failure_code,
+    task.failure_message, task.result_key, task.result_expired, task.listed, task.lane;
+
+-- name: apply_outcomes
+-- Ends, or sends back, the attempts that are still the task's newest; late ones are dropped whole.
+WITH outcome AS (
+    SELECT * FROM unnest(
+        $1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[],
+        $8::double precision[], $9::boolean[]
+    ) AS o (id, attempt, state, status_code, code, message, result_key, retry_in_s, counts)
+), mine AS (
+    SELECT task.id, task.worker, task.started_at FROM task JOIN outcome USING (id)
+    WHERE task.attempt = outcome.attempt
+        AND task.state IN ('running', 'waiting', 'admitted')
+    ORDER BY task.id FOR UPDATE OF task
+), unsuccessful AS (
+    INSERT INTO attempt (
+        task_id, number, worker, started_at, finished_at, outcome, code, message
+    )
+    SELECT id, outcome.attempt, mine.worker, mine.started_at, now(),
+        CASE WHEN NOT counts THEN 'released' WHEN state = 'queued' THEN 'retried' ELSE state END,
+        code, message
+    FROM mine JOIN outcome USING (id) WHERE state <> 'succeeded'
+    ON CONFLICT DO NOTHING
+)
+UPDATE task SET
+    state = CASE
+        WHEN outcome.state <> 'queued' THEN outcome.state
+        WHEN outcome.retry_in_s > 0 THEN 'delayed'
+        ELSE 'waiting'
+    END::task_state,
+    failures = failures + (outcome.state = 'queued' AND outcome.counts)::int,
+    run_at = CASE WHEN outcome.state = 'queued'
+        THEN now() + make_interval(secs => outcome.retry_in_s) ELSE run_at END,
+    modified_at = clock_timestamp(),
+    finished_at = CASE WHEN outcome.state <> 'queued' THEN clock_timestamp() END,
+    status_code = outcome.status_code,
+    failure_code = CASE WHEN outcome.state <> 'queued' THEN outcome.code END,
+    failure_message = CASE WHEN outcome.state <> 'queued' THEN outcome.message END,
+    result_key = outcome.result_key
+FROM mine JOIN outcome USING (id)
+WHERE task.id = mine.id
+RETURNING task.id, task.lane, task.kind, task.priority, outcome.state,
+    coalesce(outcome.code, '') AS code,
+    extract(epoch FROM clock_timestamp() - task.started_at)::double precision AS seconds;
+
+-- name: add_tallies
+-- Adds finished tasks to the counters, in key order so that two workers cannot deadlock.
+INSERT INTO tally (kind, outcome, code, count, seconds)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::double precision[])
+    AS new (kind, outcome, code, count, seconds)
+ORDER BY kind, outcome, code
+ON CONFLICT (kind, outcome, code)
+DO UPDATE SET count = tally.count + excluded.count, seconds = tally.seconds + excluded.seconds;
+
+-- name: get_task
+-- One task of one account.
+SELECT task.id, task.account_id, account.name AS account, task.kind, task.api, task.state::text,
+    task.input, task.request, task.attempt, task.failures, task.losses, task.created_at,
+    task.modified_at,
+    task.started_at, task.deadline_s, task.status_code, task.failure_code, task.failure_message,
+    task.result_key, task.result_expired, task.listed, task.lane
+FROM task JOIN account ON account.id = task.account_id
+WHERE task.id = $1 AND task.account_id = $2;
+
+-- name: list_tasks
+-- Listed tasks of one account before a position, newest first.
+SELECT task.id, task.account_id, account.name AS account, task.kind, task.api, task.state::text,
+    task.input, task.request, task.attempt, task.failures, task.losses, task.created_at,
+    task.modified_at,
+    task.started_at, task.deadline_s, task.status_code, task.failure_code, task.failure_message,
+    task.result_key, task.result_expired, task.listed, task.lane
+FROM task JOIN account ON account.id = task.account_id
+WHERE task.account_id = $1 AND task.listed
+    AND (task.created_at, task.id) < ($2::timestamptz, $3::uuid)
+ORDER BY task.created_at DESC, task.id DESC LIMIT $4;
+
+-- name: count_tasks
+-- How many listed tasks an account has.
+SELECT count(*) FROM task WHERE account_id = $1 AND listed;
+
+-- name: cancel_task
+-- Ends a task that has not ended.
+UPDATE task SET state = 'cancelled', modified_at = now(), finished_at = now(),
+    failure_code = 'canceled', failure_message = 'canceled'
+WHERE id = $1 AND account_id = $2 AND state IN ('delayed', 'waiting', 'admitted', 'running')
+RETURNING id, lane;
+
+-- name: get_session
+-- The cookies of a session that is still alive.
+SELECT cookies FROM session WHERE account_id = $1 AND id = $2 AND expires_at > now();
+
+-- name: save_sessions
+-- Keeps the cookies of sessions and prolongs them.
+INSERT INTO session (account_id, id, cookies, expires_at)
+SELECT account_id, id, cookies, now() + make_interval(secs => timeout_s)
+FROM unnest($1::int[], $2::text[], $3::json[], $4::double precision[])
+    AS new (account_id, id, cookies, timeout_s)
+ORDER BY account_id, id
+ON CONFLICT (account_id, id)
+DO UPDATE SET cookies = excluded.cookies, expires_at = excluded.expires_at;
+
+-- name: beat
+-- A worker says it is alive.
+INSERT INTO worker (id, slots, seen_at) VALUES ($1, $2, now())
+ON CONFLICT (id) DO UPDATE SET slots = excluded.slots, seen_at = now();
+
+-- name: forget_worker
+-- A worker has ended.
+DELETE FROM worker WHERE id = $1;
+
+-- name: forget_silent_workers
+-- Workers that have not been heard of for long.
+DELETE FROM worker WHERE seen_at < now() - interval '1 minute';
+
+-- name: release_picked
+-- The queue rows that a dead worker held may be taken at once, without waiting for its lease.
+UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL, updated = now()
+WHERE queue_manager_id = $1 AND status = 'picked';
+
+-- name: release_all_picked
+-- The same for every worker: right after our own PostgreSQL has started none can be alive.
+UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL, updated = now()
+WHERE status = 'picked';
+
+-- name: expire_results
+-- Results past their time, a slice per call: the caller deletes the bytes.
+WITH old AS (
+    SELECT id FROM task
+    WHERE finished_at IS NOT NULL AND NOT result_expired
+        AND finished_at < now() - make_interval(secs => $1)
+    ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE task SET result_expired = true FROM old WHERE task.id = old.id
+RETURNING task.result_key;
+
+-- name: purge_tasks
+-- Tasks long past their time, a slice per call.
+WITH old AS (
+    SELECT id FROM task
+    WHERE finished_at < now() - make_interval(secs => $1) AND result_expired
+    ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+DELETE FROM task USING old WHERE task.id = old.id RETURNING task.id;
+
+-- name: expire_waiting
+-- Tasks that were never started in time fail, a slice per call.
+WITH old AS (
+    SELECT id FROM task
+    WHERE state IN ('waiting', 'delayed') AND attempt = 0
+        AND created_at < now() - make_interval(secs => $1)
+    LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE task SET state = 'failed', modified_at = now(), finished_at = now(),
+    failure_code = 'task_expired', failure_message = $3
+FROM old WHERE task.id = old.id RETURNING task.id;
+
+-- name: purge_sessions
+-- Sessions past their time.
+DELETE FROM session WHERE expires_at < now();
+
+-- name: purge_idle_lanes
+-- Lanes that nothing has used lately; they come back when needed.
+DELETE FROM lane WHERE next_at = 'infinity'
+    AND NOT EXISTS (SELECT 1 FROM task WHERE task.lane = lane.key
+        AND state IN ('waiting', 'admitted', 'running'));
+
+-- name: queue_depths
+-- How many tasks are in each unfinished state and how long the oldest has waited.
+SELECT state::text, count(*) AS count,
+    coalesce(extract(epoch FROM now() - min(created_at)), 0)::double precision AS oldest_s
+FROM task WHERE state IN ('delayed', 'waiting', 'admitted', 'running') GROUP BY state;
+
+-- name: read_tallies
+-- The counters of finished tasks.
+SELECT kind, outcome, code, count, seconds FROM tally;
+
+-- name: living_workers
+-- Workers heard of lately.
+SELECT count(*) AS workers, coalesce(sum(slots), 0) AS slots
+FROM worker WHERE seen_at > now() - interval '15 seconds';

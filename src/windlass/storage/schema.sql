@@ -1,0 +1,126 @@
+-- The whole database as the newest version of Windlass wants it, in the schema "windlass".
+-- A new database is made from this file; older ones are brought here by migrations/NNNN_*.sql,
+-- and a test proves that both ways end in the same catalogue.
+-- PgQueuer's own tables stand beside these; storage/queue.py installs them.
+
+CREATE TABLE schema_version (
+    version integer PRIMARY KEY,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE account (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Keys are random and long, so one round of SHA-256 is enough to store them safely.
+CREATE TABLE api_key (
+    id uuid PRIMARY KEY,
+    account_id integer NOT NULL REFERENCES account,
+    hash bytea NOT NULL UNIQUE,
+    prefix text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    last_used_at timestamptz,
+    revoked_at timestamptz
+);
+
+-- delayed: not before run_at · waiting: may start when its lane allows · admitted: in the queue.
+-- All three are "queued" to everybody outside storage/.
+CREATE TYPE task_state AS ENUM (
+    'delayed', 'waiting', 'admitted', 'running', 'succeeded', 'failed', 'cancelled'
+);
+
+CREATE TABLE task (
+    id uuid PRIMARY KEY,
+    account_id integer NOT NULL REFERENCES account,
+    state task_state NOT NULL,
+    priority smallint NOT NULL,
+    attempt integer NOT NULL DEFAULT 0,
+    failures integer NOT NULL DEFAULT 0,
+    losses integer NOT NULL DEFAULT 0,
+    listed boolean NOT NULL,
+    lane text NOT NULL,
+    kind text NOT NULL,
+    api text NOT NULL,
+    input json NOT NULL,
+    request json NOT NULL,
+    deadline_s real NOT NULL,
+    run_at timestamptz NOT NULL,
+    created_at timestamptz NOT NULL,
+    modified_at timestamptz NOT NULL,
+    started_at timestamptz,
+    finished_at timestamptz,
+    worker text,
+    status_code smallint,
+    failure_code text,
+    failure_message text,
+    result_key text,
+    result_expired boolean NOT NULL DEFAULT false
+) WITH (
+    fillfactor = 80,
+    autovacuum_vacuum_scale_factor = 0.02,
+    autovacuum_analyze_scale_factor = 0.02,
+    autovacuum_vacuum_cost_delay = 0
+);
+
+-- The head of a lane: every account's next task without looking at any other.
+CREATE INDEX task_waiting ON task (lane, account_id, priority, run_at) WHERE state = 'waiting';
+CREATE INDEX task_delayed ON task (run_at) WHERE state = 'delayed';
+-- What a lane's concurrency is counted over.
+CREATE INDEX task_occupying ON task (lane) WHERE state IN ('admitted', 'running');
+CREATE INDEX task_listing ON task (account_id, created_at DESC, id DESC) WHERE listed;
+CREATE INDEX task_kept ON task (finished_at) WHERE finished_at IS NOT NULL AND NOT result_expired;
+CREATE INDEX task_expired ON task (finished_at) WHERE result_expired;
+
+-- Attempts that did not end their task with success: retried, lost with their worker, given back.
+CREATE TABLE attempt (
+    task_id uuid NOT NULL REFERENCES task ON DELETE CASCADE,
+    number integer NOT NULL,
+    worker text NOT NULL,
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz NOT NULL,
+    outcome text NOT NULL,
+    code text,
+    message text,
+    PRIMARY KEY (task_id, number)
+);
+
+-- A lane is a host (or a webhook endpoint). next_at says when its next task may start;
+-- infinity: nothing waits. Concurrency is never kept here, it is counted.
+CREATE TABLE lane (
+    key text PRIMARY KEY,
+    next_at timestamptz NOT NULL,
+    concurrency integer NOT NULL,
+    delay_s double precision NOT NULL
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+
+CREATE INDEX lane_due ON lane (next_at) WHERE next_at < 'infinity';
+
+-- Cookies that requests with the same session id share.
+CREATE TABLE session (
+    account_id integer NOT NULL REFERENCES account,
+    id text NOT NULL,
+    cookies json NOT NULL,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (account_id, id)
+);
+
+CREATE INDEX session_expiry ON session (expires_at);
+
+-- Worker processes that say they are alive; what their slots add up to bounds the queue.
+CREATE TABLE worker (
+    id text PRIMARY KEY,
+    slots integer NOT NULL,
+    seen_at timestamptz NOT NULL
+);
+
+-- Finished tasks by outcome since the database was made; /metrics reads them.
+CREATE TABLE tally (
+    kind text NOT NULL,
+    outcome text NOT NULL,
+    code text NOT NULL,
+    count bigint NOT NULL,
+    seconds double precision NOT NULL,
+    PRIMARY KEY (kind, outcome, code)
+) WITH (fillfactor = 50);
