@@ -219,11 +219,6 @@ class Settings:
         if self.lease >= self.task_timeout:
             raise SettingsError(f"{PREFIX}LEASE must be below {PREFIX}TASK_TIMEOUT")
 
-    @property
-    def results_folder(self) -> Path:
-        """Folder of result bytes when they live in the state directory."""
-        return self.data / "results"
-
 
 @dataclass(frozen=True)
 class Origin:

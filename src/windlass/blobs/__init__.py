@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
+from uuid import UUID
 
+from windlass.errors import SettingsError
 from windlass.registry import Registry
+from windlass.settings import Settings
 
 
 class Blobs(Protocol):
@@ -23,7 +26,28 @@ class Blobs(Protocol):
         """Deletes; missing keys are no error."""
         ...
 
+    async def sweep(self) -> None:
+        """Removes what writers that were killed left behind."""
+        ...
+
     async def aclose(self) -> None: ...
 
 
-BLOBS: Registry[type[Blobs]] = Registry("blobs", {"file": "windlass.blobs.file:FileBlobs"})
+BLOBS: Registry[Callable[[Settings], Blobs]] = Registry(
+    "blobs", {"file": "windlass.blobs.file:open_file_blobs"}
+)
+
+
+def open_blobs(settings: Settings) -> Blobs:
+    """The store that `settings.results_url` names by its scheme. Raises SettingsError."""
+    scheme = settings.results_url.partition("://")[0] or "file"
+    if scheme not in BLOBS:
+        known = ", ".join(f"{name}://" for name in BLOBS)
+        raise SettingsError(f"WINDLASS_RESULTS_URL must be empty or start with one of: {known}")
+    return BLOBS.get(scheme)(settings)
+
+
+def result_key(task_id: UUID) -> str:
+    """Where a task's result lives: the same for every attempt, spread over 256 folders."""
+    text = str(task_id)
+    return f"results/{text[:2]}/{text}.json"

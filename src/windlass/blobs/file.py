@@ -10,13 +10,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from windlass.errors import BlobMissing, StorageFull
+from windlass.settings import Settings
 
 T = TypeVar("T")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _UNFINISHED = ".part"
 _ABANDONED_S = 3600.0
+
+
+def open_file_blobs(settings: Settings) -> FileBlobs:
+    """The folder of a file:// URL, or the one in the state directory."""
+    if not settings.results_url:
+        return FileBlobs(settings.data)
+    return FileBlobs(Path(url2pathname(urlsplit(settings.results_url).path)))
 
 
 class FileBlobs:
@@ -83,7 +93,7 @@ class FileBlobs:
 
     def _sweep(self) -> None:
         old = time.time() - _ABANDONED_S
-        for path in self._folder.glob(f"*/*{_UNFINISHED}"):
+        for path in self._folder.rglob(f"*{_UNFINISHED}"):
             try:
                 if path.stat().st_mtime < old:
                     path.unlink()

@@ -54,6 +54,25 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     deadline_s: float = 120.0
     not_before: datetime | None = None
 
+    def as_accepted(self, account: str, created_at: datetime) -> Task:
+        """The task that this became when it was stored."""
+        return Task(
+            id=self.id,
+            account_id=self.account_id,
+            account=account,
+            kind=self.kind,
+            api=self.api,
+            state=State.QUEUED,
+            lane=self.lane,
+            priority=self.priority,
+            input=self.input,
+            request=self.request,
+            deadline_s=self.deadline_s,
+            created_at=created_at,
+            modified_at=created_at,
+            listed=self.listed,
+        )
+
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A task as stored. `attempt` counts starts, `failures` those that
@@ -68,6 +87,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     input: str
     request: str
     lane: str
+    priority: int = Priority.NORMAL
     attempt: int = 0
     failures: int = 0
     losses: int = 0

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
+import structlog
 
 from windlass.errors import DatabaseUnavailable
+
+log = structlog.get_logger(__name__)
 
 SCHEMA = "windlass"
 T = TypeVar("T")
@@ -30,10 +33,12 @@ CONNECTION_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.TooManyConnectionsError,
     asyncpg.exceptions.InternalClientError,
     TimeoutError,
+    DatabaseUnavailable,
 )
 """What says that the database, not the statement, is the trouble."""
 
 COMMAND_TIMEOUT_S = 60.0
+_RECONNECT_S = 0.3
 
 
 @cache
@@ -71,7 +76,7 @@ class Database:
         for pool in (self.durable, self.relaxed):
             try:
                 await asyncio.wait_for(pool.close(), 5)
-            except (TimeoutError, *CONNECTION_ERRORS):
+            except CONNECTION_ERRORS:
                 pool.terminate()
 
     async def fetch(self, name: str, *arguments: Any, durable: bool = False) -> list[Any]:
@@ -94,9 +99,41 @@ class Database:
         """The text of a named statement, for use inside a transaction."""
         return self._sql[name]
 
-    async def connect(self) -> asyncpg.Connection:
-        """A connection of its own, for listening to notifications."""
-        return await _connect(self.dsn)
+    async def listen(
+        self,
+        channels: Mapping[str, Callable[[str], None]],
+        *,
+        on_lost: Callable[[], None] | None = None,
+    ) -> None:
+        """Calls back with each notification's payload, for ever, reconnecting when needed.
+
+        What was sent while the connection was away is lost: callers must not rely on hearing.
+        `on_lost` is called when an established connection breaks.
+        """
+        while True:
+            try:
+                await self._listen_once(channels)
+                if on_lost is not None:
+                    on_lost()
+                log.warning("listener_lost")
+            except CONNECTION_ERRORS as error:
+                log.warning("listener_cannot_connect", reason=repr(error))
+            await asyncio.sleep(_RECONNECT_S)
+
+    async def _listen_once(self, channels: Mapping[str, Callable[[str], None]]) -> None:
+        connection = await _connect(self.dsn)
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+        try:
+            for channel, callback in channels.items():
+                await connection.add_listener(channel, _payload_of(callback))
+            await lost.wait()
+        finally:
+            connection.terminate()
+
+
+def _payload_of(callback: Callable[[str], None]) -> Callable[..., None]:
+    return lambda _connection, _pid, _channel, payload: callback(str(payload))
 
 
 async def _connect(dsn: str) -> asyncpg.Connection:

@@ -46,7 +46,8 @@ FROM unnest(
     $1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::json[], $7::json[],
     $8::smallint[], $9::boolean[], $10::real[], $11::timestamptz[]
 ) AS new (id, account_id, kind, api, lane, input, request, priority, listed, deadline_s, run_at)
-ON CONFLICT (id) DO NOTHING;
+ON CONFLICT (id) DO NOTHING
+RETURNING created_at;
 
 -- name: arm_lanes
 -- Tells lanes that something waits, and makes the lanes that are new. In key order, like every
@@ -219,7 +220,8 @@ WHERE task.id = old.id
 RETURNING task.id, task.account_id, account.name AS account, task.kind, task.api,
     task.state::text, task.input, task.request, task.attempt, task.failures, task.losses, task.created_at,
     task.modified_at, task.started_at, task.deadline_s, task.status_code, task.failure_code,
-    task.failure_message, task.result_key, task.result_expired, task.listed, task.lane;
+    task.failure_message, task.result_key, task.result_expired, task.listed, task.lane,
+    task.priority;
 
 -- name: apply_outcomes
 -- Ends, or sends back, the attempts that are still the task's newest; late ones are dropped whole.
@@ -279,7 +281,8 @@ SELECT task.id, task.account_id, account.name AS account, task.kind, task.api, t
     task.input, task.request, task.attempt, task.failures, task.losses, task.created_at,
     task.modified_at,
     task.started_at, task.deadline_s, task.status_code, task.failure_code, task.failure_message,
-    task.result_key, task.result_expired, task.listed, task.lane
+    task.result_key, task.result_expired, task.listed, task.lane,
+    task.priority
 FROM task JOIN account ON account.id = task.account_id
 WHERE task.id = $1 AND task.account_id = $2;
 
@@ -289,7 +292,8 @@ SELECT task.id, task.account_id, account.name AS account, task.kind, task.api, t
     task.input, task.request, task.attempt, task.failures, task.losses, task.created_at,
     task.modified_at,
     task.started_at, task.deadline_s, task.status_code, task.failure_code, task.failure_message,
-    task.result_key, task.result_expired, task.listed, task.lane
+    task.result_key, task.result_expired, task.listed, task.lane,
+    task.priority
 FROM task JOIN account ON account.id = task.account_id
 WHERE task.account_id = $1 AND task.listed
     AND (task.created_at, task.id) < ($2::timestamptz, $3::uuid)

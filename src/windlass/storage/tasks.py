@@ -66,16 +66,21 @@ class Tasks:
 
     # ------------------------------------------------------------ accept
 
-    async def accept(self, task: NewTask) -> None:
-        """Stores a task; when this returns it survives anything. Raises DatabaseUnavailable."""
-        await self._accepting.call(task)
+    async def accept(self, task: NewTask) -> datetime:
+        """Stores a task and returns its creation time; from then on it survives anything.
 
-    async def _insert(self, tasks: Sequence[NewTask]) -> Sequence[None]:
-        async def insert() -> None:
-            await self._database.execute("insert_tasks", *_columns(tasks), durable=True)
+        Raises DatabaseUnavailable, after which it may or may not have been stored.
+        """
+        return await self._accepting.call(task)
 
-        await retrying(insert, for_s=8)
-        return [None] * len(tasks)
+    async def _insert(self, tasks: Sequence[NewTask]) -> Sequence[datetime]:
+        columns = _columns(tasks)
+        rows = await retrying(
+            lambda: self._database.fetch("insert_tasks", *columns, durable=True), for_s=8
+        )
+        # No row: an earlier try got through although its answer was lost.
+        created_at = rows[0]["created_at"] if rows else datetime.now(UTC)
+        return [created_at] * len(tasks)
 
     # ------------------------------------------------------------ claim and apply
 
@@ -118,6 +123,10 @@ class Tasks:
             await queue.complete(connection, [item.job for item in kept])
             await _announce(connection, rows)
             return rows
+
+    async def drain(self) -> None:
+        """Waits until every outcome handed in has been applied."""
+        await self._applying.drain()
 
     # ------------------------------------------------------------ read
 
@@ -170,6 +179,7 @@ def to_task(row: Any) -> Task:
         api=row["api"],
         state=_STATES[row["state"]],
         lane=row["lane"],
+        priority=row["priority"],
         input=row["input"],
         request=row["request"],
         attempt=row["attempt"],

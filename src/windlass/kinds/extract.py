@@ -1,0 +1,112 @@
+"""The extract kind: one page, fetched and turned into its formats."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+
+import msgspec
+
+from windlass.errors import TargetError
+from windlass.extraction import Extractor
+from windlass.model.page import Extraction, Failure
+from windlass.model.request import Cookie, ExtractRequest
+from windlass.model.task import Outcome, Priority, SessionUpdate, State, Task
+from windlass.net.cookies import CookieJar
+from windlass.settings import Settings
+from windlass.storage.tasks import Tasks
+from windlass.wire.v1_tasks import result_body
+
+_IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
+_NEVER_SENT = frozenset(
+    {"dns_failed", "connection_refused", "connection_failed", "connect_timeout"}
+)
+"""Failures before the request left: repeating even a POST cannot do anything twice."""
+
+
+class Extract:
+    """Extracts pages; retries failures that may pass."""
+
+    def __init__(self, settings: Settings, tasks: Tasks, extractor: Extractor) -> None:
+        self._settings = settings
+        self._tasks = tasks
+        self._extractor = extractor
+        self._decoder = msgspec.json.Decoder(ExtractRequest)
+
+    async def handle(self, task: Task) -> Outcome:
+        """The page, or why there is none."""
+        request = self._decoder.decode(task.request)
+        jar = CookieJar(await self._session_cookies(task, request))
+        try:
+            extraction = await self._extractor.extract(request, jar)
+        except TargetError as error:
+            return self._without_page(task, request, Failure.of(error))
+        return Outcome(
+            state=State.FAILED if extraction.failure else State.SUCCEEDED,
+            result=_render(task, request, extraction, extraction.failure),
+            status_code=extraction.status,
+            failure=extraction.failure,
+            session=_session_update(task, request, jar),
+        )
+
+    def give_up(self, task: Task, outcome: Outcome) -> Outcome:
+        """An outcome made by the worker, with a result that says what happened."""
+        request = self._decoder.decode(task.request)
+        return msgspec.structs.replace(
+            outcome, result=_render(task, request, None, outcome.failure)
+        )
+
+    async def _session_cookies(self, task: Task, request: ExtractRequest) -> tuple[Cookie, ...]:
+        if request.session is None:
+            return ()
+        return await self._tasks.session_cookies(task.account_id, request.session.id)
+
+    def _without_page(self, task: Task, request: ExtractRequest, failure: Failure) -> Outcome:
+        if failure.retryable and self._may_retry(task, request, failure):
+            return Outcome(state=State.QUEUED, failure=failure, retry_in_s=retry_delay(task))
+        return Outcome(
+            state=State.FAILED, result=_render(task, request, None, failure), failure=failure
+        )
+
+    def _may_retry(self, task: Task, request: ExtractRequest, failure: Failure) -> bool:
+        if task.failures + 1 >= self._settings.max_attempts:
+            return False
+        if request.timeout_ms is not None and not _time_left(task, request):
+            return False
+        return request.method in _IDEMPOTENT or failure.code in _NEVER_SENT
+
+
+def retry_delay(task: Task) -> float:
+    """Seconds until the next attempt: 1, 4, 16 … with a fifth of jitter; a quarter of that when
+    somebody waits for the answer."""
+    base = 4.0**task.failures
+    if task.priority == Priority.INTERACTIVE:
+        base /= 4
+    return base * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
+
+
+def _time_left(task: Task, request: ExtractRequest) -> bool:
+    spent = datetime.now(UTC) - task.created_at
+    return spent.total_seconds() * 1000 < (request.timeout_ms or 0)
+
+
+def _render(
+    task: Task, request: ExtractRequest, extraction: Extraction | None, failure: Failure | None
+) -> bytes:
+    elapsed = datetime.now(UTC) - task.created_at
+    return result_body(
+        extraction=extraction,
+        failure=failure,
+        task_id=task.id,
+        request=request,
+        received_at=task.created_at,
+        duration_ms=int(elapsed.total_seconds() * 1000),
+    )
+
+
+def _session_update(task: Task, request: ExtractRequest, jar: CookieJar) -> SessionUpdate | None:
+    if request.session is None:
+        return None
+    return SessionUpdate(
+        task.account_id, request.session.id, jar.export(), request.session.timeout_s
+    )

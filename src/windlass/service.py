@@ -1,0 +1,269 @@
+"""The verbs every edge uses: submit, wait, get, list, results, cancel, and keys.
+
+Opened once per API process (and by the command line for what runs in-process). Edges translate to
+and from their own shapes; nothing here knows HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from contextlib import suppress
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+import structlog
+
+from windlass.blobs import Blobs, open_blobs
+from windlass.errors import (
+    BlobMissing,
+    NotFound,
+    ResultsExpired,
+    ResultsNotReady,
+)
+from windlass.model.account import Account, KeyRecord
+from windlass.model.request import ExtractRequest
+from windlass.model.stats import Stats
+from windlass.model.task import ListPage, NewTask, Priority, Task
+from windlass.settings import Settings
+from windlass.storage.accounts import Accounts
+from windlass.storage.admission import Admission
+from windlass.storage.database import CONNECTION_ERRORS, Database
+from windlass.storage.maintenance import Maintenance
+from windlass.storage.tasks import DONE_CHANNEL, Tasks
+
+log = structlog.get_logger(__name__)
+
+_KEY_CACHE_S = 10.0
+_KEY_CACHE_SIZE = 10_000
+_WAIT_FLOOR_S = 2.0
+"""How often a waiting call looks for itself, should a notification get lost."""
+_TOUCH_EVERY_S = 30.0
+_STATS_CACHE_S = 2.0
+
+
+class Service:
+    """What a Windlass server can be asked to do."""
+
+    def __init__(self, settings: Settings, database: Database, blobs: Blobs) -> None:
+        self._settings = settings
+        self._database = database
+        self._blobs = blobs
+        self._tasks = Tasks(database)
+        self._accounts = Accounts(database)
+        self._admission = Admission(database, settings)
+        self._maintenance = Maintenance(database, settings)
+        self._waiting: dict[UUID, asyncio.Future[None]] = {}
+        self._keys: dict[bytes, tuple[Account, float]] = {}
+        self._used_keys: set[UUID] = set()
+        self._admit = asyncio.Event()
+        self._armed: list[str] = []
+        self._urgent: list[str] = []
+        self._stats: tuple[Stats, float] | None = None
+        self._background: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def open(cls, settings: Settings, dsn: str) -> Service:
+        """Connects. Raises DatabaseUnavailable or SettingsError."""
+        database = await Database.open(dsn)
+        service = cls(settings, database, open_blobs(settings))
+        service._background = [
+            asyncio.create_task(service._listen(), name="listen"),
+            asyncio.create_task(service._admit_accepted(), name="admit"),
+            asyncio.create_task(service._touch_keys(), name="touch-keys"),
+        ]
+        return service
+
+    async def close(self) -> None:
+        """Ends background work and closes connections."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._blobs.aclose()
+        await self._database.aclose()
+
+    # ------------------------------------------------------------ tasks
+
+    async def extract(
+        self, account: Account, request: ExtractRequest, input: bytes, *, interactive: bool
+    ) -> Task:
+        """Accepts an extraction. When this returns the task survives anything.
+
+        `input` is the caller's JSON as received; `interactive` means somebody waits for it: it
+        starts before other work and does not show in lists.
+        """
+        timeout_s = self._settings.task_timeout
+        if request.timeout_ms is not None:
+            timeout_s = min(timeout_s, request.timeout_ms / 1000)
+        new = NewTask(
+            id=uuid4(),
+            account_id=account.id,
+            kind="extract",
+            api="extract",
+            lane=web_lane(request.url),
+            input=input.decode("utf-8"),
+            request=msgspec.json.encode(request).decode("utf-8"),
+            priority=Priority.INTERACTIVE if interactive else Priority.NORMAL,
+            listed=not interactive,
+            deadline_s=timeout_s,
+        )
+        if interactive:
+            self._waiting[new.id] = asyncio.get_running_loop().create_future()
+        try:
+            created_at = await self._tasks.accept(new)
+        except BaseException:
+            self._waiting.pop(new.id, None)
+            raise
+        (self._urgent if interactive else self._armed).append(new.lane)
+        self._admit.set()
+        return new.as_accepted(account.name, created_at)
+
+    async def wait(self, task: Task, timeout_s: float) -> Task:
+        """The task once it has ended, or as it is after `timeout_s` seconds."""
+        account = Account(task.account_id, task.account, UUID(int=0))
+        give_up_at = time.monotonic() + timeout_s
+        future = self._waiting.setdefault(task.id, asyncio.get_running_loop().create_future())
+        try:
+            while True:
+                left = give_up_at - time.monotonic()
+                await asyncio.wait({future}, timeout=max(min(left, _WAIT_FLOOR_S), 0))
+                now = await self._tasks.get(account, task.id)
+                if now.state.terminal or time.monotonic() >= give_up_at:
+                    return now
+                if future.done():
+                    future = asyncio.get_running_loop().create_future()
+                    self._waiting[task.id] = future
+        finally:
+            self._waiting.pop(task.id, None)
+
+    async def get(self, account: Account, task_id: UUID) -> Task:
+        """One task of the account. Raises TaskNotFound."""
+        return await self._tasks.get(account, task_id)
+
+    async def list(self, account: Account, cursor: str | None, limit: int) -> ListPage:
+        """Listed tasks of the account, newest first. Raises InvalidRequest for a bad cursor."""
+        return await self._tasks.list(account, cursor, limit)
+
+    async def results(self, account: Account, task_id: UUID) -> tuple[Task, bytes]:
+        """A finished task and its result bytes.
+
+        Raises TaskNotFound, ResultsNotReady (details["task"]) or ResultsExpired.
+        """
+        task = await self._tasks.get(account, task_id)
+        if not task.state.terminal:
+            raise ResultsNotReady(task=task)
+        if task.result_expired:
+            raise ResultsExpired(task=task)
+        if task.result_key is None:
+            return task, b""
+        try:
+            return task, await self._blobs.get(task.result_key)
+        except BlobMissing:
+            # Expired between the two reads, or an operator emptied the folder.
+            again = await self._tasks.get(account, task_id)
+            raise ResultsExpired(task=again) from None
+
+    async def cancel(self, account: Account, task_id: UUID) -> Task:
+        """Ends a task that has not ended; a finished one stays as it is. Raises TaskNotFound."""
+        return await self._tasks.cancel(account, task_id)
+
+    # ------------------------------------------------------------ accounts
+
+    async def authenticate(self, key: str) -> Account:
+        """Whose key this is. Raises Unauthorized. Revocation takes at most 10 seconds."""
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+        now = time.monotonic()
+        known = self._keys.get(digest)
+        if known is not None and known[1] > now:
+            return known[0]
+        account = await self._accounts.find(key)
+        if len(self._keys) >= _KEY_CACHE_SIZE:
+            self._keys.clear()
+        self._keys[digest] = (account, now + _KEY_CACHE_S)
+        self._used_keys.add(account.key_id)
+        return account
+
+    async def create_key(self, account: Account, name: str) -> tuple[KeyRecord, str]:
+        """A new key for the account called `name`. Only the main account may; else NotFound."""
+        _require_administrator(account)
+        return await self._accounts.create_key(name)
+
+    async def keys(self, account: Account) -> tuple[KeyRecord, ...]:
+        """All keys. Only the main account may; else NotFound."""
+        _require_administrator(account)
+        return await self._accounts.keys()
+
+    async def revoke_key(self, account: Account, key_id: UUID) -> None:
+        """Revokes a key. Only the main account may; else NotFound."""
+        _require_administrator(account)
+        await self._accounts.revoke(key_id)
+        self._keys.clear()
+
+    # ------------------------------------------------------------ state of the server
+
+    async def ready(self) -> dict[str, str]:
+        """What must work for requests to be served: name → "ok" or what is wrong."""
+        try:
+            stats = await asyncio.wait_for(self._maintenance.stats(), 5)
+        except CONNECTION_ERRORS as error:
+            return {"database": type(error).__name__, "workers": "unknown"}
+        return {"database": "ok", "workers": "ok" if stats.workers else "no worker is alive"}
+
+    async def stats(self) -> Stats:
+        """Numbers about all processes together, at most two seconds old."""
+        now = time.monotonic()
+        if self._stats is None or self._stats[1] < now:
+            self._stats = (await self._maintenance.stats(), now + _STATS_CACHE_S)
+        return self._stats[0]
+
+    # ------------------------------------------------------------ background
+
+    async def _listen(self) -> None:
+        """Keeps a connection that hears of finished tasks; waiters fall back to looking."""
+        await self._database.listen({DONE_CHANNEL: self._on_done})
+
+    def _on_done(self, payload: str) -> None:
+        for part in payload.split(","):
+            future = self._waiting.get(UUID(part))
+            if future is not None and not future.done():
+                future.set_result(None)
+
+    async def _admit_accepted(self) -> None:
+        """Hands accepted tasks on at once where their lane is free; workers do the rest."""
+        while True:
+            await self._admit.wait()
+            self._admit.clear()
+            armed, urgent = self._armed, self._urgent
+            self._armed, self._urgent = [], []
+            try:
+                await self._admission.arm([*armed, *urgent])
+                if urgent:
+                    await self._admission.admit_interactive(urgent)
+                if armed:
+                    await self._admission.admit()
+            except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+                # The tasks are safe; a worker's recovery arms their lanes.
+                log.warning("admission_deferred", reason=repr(error), tasks=len(armed + urgent))
+
+    async def _touch_keys(self) -> None:
+        while True:
+            await asyncio.sleep(_TOUCH_EVERY_S)
+            used, self._used_keys = self._used_keys, set()
+            if used:
+                with suppress(*CONNECTION_ERRORS):
+                    await self._accounts.used(list(used))
+
+
+def web_lane(url: str) -> str:
+    """The lane of a target: scheme-independent host and port, as in "web:example.com:443"."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"web:{(parts.hostname or '').lower()}:{port}"
+
+
+def _require_administrator(account: Account) -> None:
+    if not account.administers:
+        raise NotFound
