@@ -121,6 +121,13 @@ class MethodNotAllowed(RequestError):
     code = "method_not_allowed"
 
 
+class SlowRequest(RequestError):
+    """Request body did not arrive in time"""
+
+    code = "slow_request"
+    retryable = True
+
+
 class BodyTooLargeRequest(RequestError):
     """Request body too large"""
 

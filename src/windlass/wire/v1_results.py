@@ -258,7 +258,7 @@ def _unique(notes: tuple[str, ...]) -> list[str]:
 def _whole(value: Any) -> Any:
     """The value with every unpaired surrogate replaced."""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, Mapping):
         return {_whole(key): _whole(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

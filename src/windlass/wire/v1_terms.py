@@ -57,6 +57,7 @@ ERROR_TYPES: dict[str, ErrorType] = {
     "results_not_ready": "validation_error",
     "results_expired": "validation_error",
     "method_not_allowed": "validation_error",
+    "slow_request": "validation_error",
     "request_too_large": "validation_error",
     "rate_limited": "validation_error",
     "unsupported": "validation_error",

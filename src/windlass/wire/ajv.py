@@ -1,0 +1,178 @@
+"""Every wrong place in a document, in the wording that AJV made common (contract 2.3).
+
+The slow path behind msgspec, which stops at the first: dialects call it once a document is known
+to be wrong. Rules come from the same types, so that both paths and /openapi.json agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from windlass.errors import Problem
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
+
+MOST = 100
+"""Problems reported at most: enough to mend a document, too few to make answers large."""
+
+_REF = "#/components/schemas/"
+
+
+@cache
+def schema_of(kind: type) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a type, with references and types of enums written out."""
+    (root,), parts = msgspec.json.schema_components([kind], ref_template=_REF + "{name}")
+    written: dict[str, Any] = _written_out(root, parts)
+    return written
+
+
+def _written_out(node: Any, parts: Mapping[str, Any]) -> Any:
+    if isinstance(node, dict):
+        if "$ref" in node:
+            return _written_out(parts[node["$ref"].removeprefix(_REF)], parts)
+        if "enum" in node and "type" not in node:
+            node = {"type": "string", **node}
+        return {key: _written_out(value, parts) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_written_out(item, parts) for item in node]
+    return node
+
+
+def problems(kind: type, document: Any) -> list[Problem]:
+    """What is wrong with a decoded document, at most MOST entries; empty if nothing is."""
+    errors = _validator(kind).iter_errors(document)
+    return [_problem(error) for error in islice(errors, MOST)]
+
+
+def pointer(*steps: str | int) -> str:
+    """The JSON pointer (RFC 6901) to a place."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+@cache
+def _validator(kind: type) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator, validators  # only wrong requests pay for it
+
+    base = Draft202012Validator.VALIDATORS
+    rules = {
+        "anyOf": _likeliest,
+        "required": _required,
+        "items": _bounded(base["items"], "maxItems"),
+        "additionalProperties": _bounded(base["additionalProperties"], "maxProperties"),
+        "propertyNames": _property_names,
+    }
+    checker = Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    )
+    made = validators.extend(Draft202012Validator, rules, type_checker=checker)
+    return made(schema_of(kind))
+
+
+def _likeliest(
+    validator: Any, branches: list[Any], instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    """Like AJV's anyOf, but only the branch of the value's own type is worth reporting."""
+    from jsonschema.exceptions import ValidationError
+
+    fitting = [
+        (number, branch)
+        for number, branch in enumerate(branches)
+        if validator.is_type(instance, branch["type"])
+    ]
+    if any(validator.evolve(schema=branch).is_valid(instance) for _, branch in fitting):
+        return
+    if len(fitting) == 1:
+        number, branch = fitting[0]
+        yield from validator.descend(instance, branch, schema_path=number)
+        return
+    types = [branch["type"] for branch in branches]
+    yield ValidationError("", validator="type", validator_value=list(dict.fromkeys(types)))
+
+
+def _required(
+    validator: Any, names: list[str], instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    from jsonschema.exceptions import ValidationError
+
+    if validator.is_type(instance, "object"):
+        for name in names:
+            if name not in instance:
+                yield ValidationError("", validator="required", validator_value=name)
+
+
+def _property_names(
+    validator: Any, rule: Any, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    from jsonschema.exceptions import ValidationError
+
+    if validator.is_type(instance, "object"):
+        for name in instance:
+            if not validator.evolve(schema=rule).is_valid(name):
+                yield ValidationError("", validator="propertyNames", validator_value=name)
+
+
+def _bounded(rule: Any, most: str) -> Any:
+    """The rule, but not for collections whose size is wrong already: time stays bounded."""
+
+    def bounded(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+        if isinstance(instance, list | dict) and len(instance) > schema.get(most, len(instance)):
+            return iter(())
+        return rule(validator, value, instance, schema) or iter(())
+
+    return bounded
+
+
+def _problem(error: ValidationError) -> Problem:
+    keyword, value = str(error.validator), error.validator_value
+    params, message = _wording(keyword, value)
+    return Problem(
+        pointer(*error.absolute_path),
+        message,
+        keyword=keyword,
+        schema_path="#" + pointer(*error.absolute_schema_path),
+        params=params,
+    )
+
+
+_COMPARISONS = {
+    "minimum": ">=",
+    "maximum": "<=",
+    "exclusiveMinimum": ">",
+    "exclusiveMaximum": "<",
+}
+_SIZES = {
+    "minLength": "fewer than {} characters",
+    "maxLength": "more than {} characters",
+    "minItems": "fewer than {} items",
+    "maxItems": "more than {} items",
+    "minProperties": "fewer than {} properties",
+    "maxProperties": "more than {} properties",
+}
+
+
+def _wording(keyword: str, value: Any) -> tuple[dict[str, Any], str]:
+    """AJV's params and message for a violated keyword."""
+    if keyword in _COMPARISONS:
+        sign = _COMPARISONS[keyword]
+        return {"comparison": sign, "limit": value}, f"must be {sign} {value}"
+    if keyword in _SIZES:
+        return {"limit": value}, f"must NOT have {_SIZES[keyword].format(value)}"
+    if keyword == "type":
+        names = value if isinstance(value, list) else [value]
+        return {"type": value}, f"must be {','.join(names)}"
+    if keyword == "required":
+        return {"missingProperty": value}, f"must have required property '{value}'"
+    if keyword == "enum":
+        return {"allowedValues": value}, "must be equal to one of the allowed values"
+    if keyword == "propertyNames":
+        return {"propertyName": value}, "property name must be valid"
+    if keyword == "pattern":
+        return {"pattern": value}, f'must match pattern "{value}"'
+    return {}, f'must pass "{keyword}" keyword validation'

@@ -1,0 +1,182 @@
+"""Dialect v1's extract request as callers may write it (contract 7.1). Types only.
+
+wire/v1_extract.py makes an ExtractRequest of it; /openapi.json publishes it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from windlass.wire.v1_places import Country, Locale, State
+
+Format = Literal[
+    "html", "markdown", "screenshot", "headers", "links", "text", "plain_text", "cookies"
+]
+DriverName = Literal[
+    "auto",
+    "vx6",
+    "vx6-stealth",
+    "vx8",
+    "vx8-pro",
+    "vx10",
+    "vx10-pro",
+    "vx12",
+    "vx12-pro",
+    "media-vx6",
+    "fast-vx6",
+]
+PlanName = Literal["vx6-fast", "vx6-stealth", "vx8", "vx8-pro", "vx10", "vx10-pro"]
+BrowserName = Literal["chrome", "firefox"]
+ReferrerType = Literal[
+    "random",
+    "no-referer",
+    "no-referrer",
+    "same-origin",
+    "google",
+    "bing",
+    "facebook",
+    "twitter",
+    "instagram",
+]
+Plan = Annotated[
+    dict[PlanName, Annotated[int, Meta(ge=0, le=10)]],
+    Meta(
+        min_length=1,
+        description="Attempts by driver, in the order to try them; 0 skips one.",
+        extra_json_schema={"propertyNames": {"enum": list(get_args(PlanName))}},
+    ),
+]
+Formats = Annotated[
+    list[Format],
+    Meta(max_length=20, description="What to make of the page; html if the field is absent."),
+]
+ShortText = Annotated[str, Meta(max_length=4096)]
+TargetUrl = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=16384,
+        description="Target, http or https.",
+        extra_json_schema={"format": "uri"},
+    ),
+]
+HeaderLines = Annotated[list[str], Meta(max_length=64)]
+Headers = Annotated[
+    dict[str, str | HeaderLines | None],
+    Meta(
+        max_length=200,
+        description="Headers to send: null suppresses one that would be sent, a list repeats one.",
+    ),
+]
+StatusCode = Annotated[int, Meta(ge=100, le=999)]
+JsonObjects = Annotated[list[dict[str, Any]], Meta(max_length=1000)]
+
+
+class BrowserSpec(msgspec.Struct):
+    """A browser to emulate."""
+
+    name: BrowserName
+    version: ShortText | UnsetType = UNSET
+
+
+class CookieItem(msgspec.Struct, kw_only=True):
+    """A cookie to send: `name` (or `key`) and `value`, the rest as captured cookies have it."""
+
+    name: ShortText | UnsetType = UNSET
+    key: ShortText | UnsetType = UNSET
+    value: str = ""
+    domain: ShortText | None = None
+    path: ShortText | None = None
+    expires: ShortText | float | None = None
+    max_age: float | Literal["Infinity", "-Infinity"] | None = msgspec.field(
+        name="maxAge", default=None
+    )
+    secure: bool = False
+    http_only: bool | None = msgspec.field(name="httpOnly", default=None)
+    host_only: bool | None = msgspec.field(name="hostOnly", default=None)
+    same_site: Literal["strict", "lax", "none", "Strict", "Lax", "None"] | None = msgspec.field(
+        name="sameSite", default=None
+    )
+
+
+class SessionSpec(msgspec.Struct, kw_only=True):
+    """Requests with the same id share cookies until `timeout` seconds after the last."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=256)] | UnsetType = UNSET
+    timeout: Annotated[float, Meta(gt=0, le=3600)] = 300.0
+    retry: bool = False
+    prefetch_userbrowser: bool = False
+    renew_on_blocked: bool = False
+
+
+class RenderOptions(msgspec.Struct, kw_only=True):
+    """How a browser would load the page (contract 7.5)."""
+
+    render_type: Literal["load", "domready", "idle0", "idle2"] | UnsetType = UNSET
+    timeout: Annotated[float, Meta(ge=1)] | UnsetType = UNSET
+    headless: bool | UnsetType = UNSET
+    userbrowser: bool | UnsetType = UNSET
+    include_iframes: bool | UnsetType = UNSET
+    disabled_resources: Annotated[list[str], Meta(max_length=64)] | UnsetType = UNSET
+    adblock: bool | UnsetType = UNSET
+    blocked_domains: Annotated[list[str], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
+    with_performance_metrics: bool | UnsetType = UNSET
+    no_accept_encoding: bool | UnsetType = UNSET
+
+
+class ExtractBody(msgspec.Struct, kw_only=True):
+    """Body of a synchronous extract. Unknown fields are ignored with a warning."""
+
+    url: TargetUrl
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    headers: Headers | UnsetType = UNSET
+    cookies: str | Annotated[list[CookieItem], Meta(max_length=300)] | UnsetType = UNSET
+    body: Any = None
+    country: Country | UnsetType = UNSET
+    state: State | UnsetType = UNSET
+    city: Annotated[str, Meta(max_length=100)] | UnsetType = UNSET
+    locale: Locale | UnsetType = UNSET
+    render: bool | Literal["auto"] | UnsetType = UNSET
+    driver: DriverName | UnsetType = UNSET
+    auto_driver_configuration: Plan | UnsetType = UNSET
+    formats: Formats | UnsetType = UNSET
+    markdown_backend: Literal["full_page", "main_content"] = "full_page"
+    parse: bool = False
+    parser: dict[str, Any] | str | UnsetType = UNSET
+    parsing: dict[str, Any] | str | UnsetType = UNSET
+    network_capture: JsonObjects | UnsetType = UNSET
+    browser_actions: JsonObjects | UnsetType = UNSET
+    render_options: RenderOptions | UnsetType = UNSET
+    render_flow: JsonObjects | UnsetType = UNSET
+    browser: BrowserName | BrowserSpec | UnsetType = UNSET
+    os: Literal["windows", "mac os", "linux", "android", "ios"] | UnsetType = UNSET
+    device: Literal["desktop", "mobile", "tablet"] | UnsetType = UNSET
+    no_userbrowser: bool | UnsetType = UNSET
+    is_xhr: bool = False
+    http2: bool = False
+    referrer_type: ReferrerType | UnsetType = UNSET
+    expected_status_codes: Annotated[list[StatusCode], Meta(max_length=100)] = []
+    session: SessionSpec | UnsetType = UNSET
+    request_timeout: (
+        Annotated[float, Meta(gt=0, le=86_400_000, description="Milliseconds.")] | UnsetType
+    ) = UNSET
+    consent_header: bool | UnsetType = UNSET
+    skill: ShortText | Annotated[list[ShortText], Meta(max_length=100)] | UnsetType = UNSET
+    tag: ShortText | UnsetType = UNSET
+
+
+class AsyncExtractBody(ExtractBody, kw_only=True):
+    """Body of an asynchronous extract: the same plus delivery (contract 6.1)."""
+
+    callback_url: ShortText | UnsetType = UNSET
+    storage_type: Literal["s3", "gs", "gcs"] | UnsetType = UNSET
+    storage_url: ShortText | UnsetType = UNSET
+    storage_compress: bool | UnsetType = UNSET
+    storage_object_name: ShortText | UnsetType = UNSET
+
+
+DELIVERY = frozenset(AsyncExtractBody.__struct_fields__) - frozenset(ExtractBody.__struct_fields__)
+"""Fields that only asynchronous calls have."""

@@ -1,0 +1,229 @@
+"""Dialect v1's extract request (contract 7.1) read into ours.
+
+The API calls `read_extract`. Types live in wire/v1_body.py; what it refuses lists every wrong
+field, what it ignores is told in a warning.
+"""
+
+from __future__ import annotations
+
+import math
+from base64 import b64encode
+from typing import Any
+from urllib.parse import unquote
+
+import ada_url
+import msgspec
+from msgspec import UNSET
+
+from windlass.errors import Problem
+from windlass.model.request import Cookie, ExtractRequest, HeaderValue
+from windlass.wire import ajv
+from windlass.wire.v1_body import DELIVERY, AsyncExtractBody, ExtractBody
+from windlass.wire.v1_delivery import read_delivery
+from windlass.wire.v1_headers import parse_cookies, read_cookies, read_headers
+from windlass.wire.v1_masking import echo
+from windlass.wire.v1_options import (
+    REFERRERS,
+    check_rendering,
+    given,
+    read_driver,
+    read_emulation,
+    read_formats,
+    read_place,
+    read_session,
+)
+from windlass.wire.v1_reading import Reading, refusal
+
+_PLACEHOLDER = "http://placeholder.invalid/"
+DEPTH_LIMIT = 100
+"""Nesting accepted: readers down the line recurse, and must not meet their limits first."""
+_FOLDS = {"driver": str.lower, "country": str.upper, "state": str.upper}
+
+
+class ReadRequest(msgspec.Struct, frozen=True):
+    """A request in our words, and the JSON that answers repeat of it."""
+
+    request: ExtractRequest
+    input: bytes
+
+
+def read_extract(raw: bytes, *, now: float, asynchronous: bool) -> ReadRequest:
+    """Reads a body at `now` (Unix seconds). Raises InvalidRequest naming all wrong fields."""
+    kind: type[ExtractBody] = AsyncExtractBody if asynchronous else ExtractBody
+    document = parse_object(raw, kind)
+    folded = _folded(document)
+    reading = Reading(now)
+    try:
+        body = msgspec.convert(folded, kind)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise refusal(_all_problems(folded, kind, reading, str(error))) from error
+    request = _translate(body, reading)
+    _warn_unknown(document, kind, reading)
+    if reading.problems:
+        raise refusal(reading.problems)
+    if reading.warnings:
+        request = msgspec.structs.replace(request, warnings=tuple(reading.warnings))
+    return ReadRequest(request, echo(document, raw))
+
+
+def parse_object(raw: bytes, kind: type) -> dict[str, Any]:
+    """The JSON object in a body. Raises InvalidRequest with keyword `parse` or `type`."""
+    try:
+        document = msgspec.json.decode(raw)
+    except (ValueError, RecursionError) as error:
+        problem = Problem("", f"must be valid JSON: {error}", keyword="parse")
+        raise refusal([problem]) from error
+    if not isinstance(document, dict):
+        raise refusal(ajv.problems(kind, document))
+    if raw.count(b"[") + raw.count(b"{") > DEPTH_LIMIT and _depth_exceeds(document, DEPTH_LIMIT):
+        message = f"must NOT be nested deeper than {DEPTH_LIMIT} levels"
+        raise refusal([Problem("", message, keyword="parse", params={"limit": DEPTH_LIMIT})])
+    return document
+
+
+def _depth_exceeds(document: Any, limit: int) -> bool:
+    level = [document]
+    for _ in range(limit):
+        inside = (node.values() if isinstance(node, dict) else node for node in level)
+        level = [item for items in inside for item in items if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def query_of(shown: Any) -> Any:
+    """The effective query of an echoed request: the same with defaults (contract 5.1)."""
+    return {**DEFAULTS, **shown} if isinstance(shown, dict) else shown
+
+
+DEFAULTS = {
+    "method": "GET",
+    "render": False,
+    "formats": ["html"],
+    "markdown_backend": "full_page",
+    "parse": False,
+    "is_xhr": False,
+    "http2": False,
+}
+
+
+def _folded(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with those names in the case that the schema lists, which callers may vary."""
+    changed = {
+        field: fold(value)
+        for field, fold in _FOLDS.items()
+        if isinstance(value := document.get(field), str)
+    }
+    return {**document, **changed} if changed else document
+
+
+def _all_problems(
+    document: dict[str, Any], kind: type[ExtractBody], reading: Reading, first: str
+) -> list[Problem]:
+    """Schema problems, and those that the well-formed rest of the document has beyond them."""
+    found = ajv.problems(kind, document)
+    if not found:
+        where = first.partition(" - at `$")[2].rstrip("`").replace(".", "/")
+        return [Problem(where, f"must be valid: {first}", keyword="type")]
+    bad = {problem.path.split("/")[1] for problem in found if problem.path}
+    rest = {key: value for key, value in document.items() if key not in bad}
+    try:
+        _translate(msgspec.convert({"url": _PLACEHOLDER, **rest}, kind), reading)
+    except (msgspec.ValidationError, OverflowError):  # found is capped, so the rest may be bad too
+        return found
+    return found + reading.problems
+
+
+def _warn_unknown(document: dict[str, Any], kind: type[ExtractBody], reading: Reading) -> None:
+    unknown = [key for key in document if key not in _KNOWN[kind]]
+    for key in unknown[:20]:
+        if key in DELIVERY:
+            reading.warn(f"{key} is ignored: synchronous calls answer directly")
+        else:
+            reading.warn(f"unknown field {key[:64]!r} is ignored")
+    if len(unknown) > 20:
+        reading.warn(f"{len(unknown) - 20} more unknown fields are ignored")
+
+
+_KNOWN = {kind: frozenset(kind.__struct_fields__) for kind in (ExtractBody, AsyncExtractBody)}
+
+
+def _translate(body: ExtractBody, reading: Reading) -> ExtractRequest:
+    if isinstance(body, AsyncExtractBody):
+        read_delivery(body, reading)
+    check_rendering(body, reading)
+    url, authorization = _read_url(body.url, reading)
+    headers, cookies = _read_headers(body, authorization, reading)
+    text, body_type = _read_body(body, reading)
+    driver, plan = read_driver(body, reading)
+    timeout_ms = given(body.request_timeout, 0.0)
+    return ExtractRequest(
+        url=url,
+        method=body.method,
+        headers=headers,
+        body=text,
+        body_type=body_type,
+        cookies=cookies,
+        is_xhr=body.is_xhr,
+        referrer=REFERRERS[given(body.referrer_type, "")],
+        http2=body.http2,
+        locale=given(body.locale, ""),
+        emulation=read_emulation(body),
+        place=read_place(body, reading),
+        session=read_session(body, reading),
+        expected_statuses=tuple(body.expected_status_codes),
+        timeout_ms=math.ceil(timeout_ms) or None,
+        render="auto" if "auto" in (body.render, body.driver) or plan else False,
+        driver=driver,
+        plan=plan,
+        formats=read_formats(body, reading),
+        main_content=body.markdown_backend == "main_content",
+        tag=given(body.tag, None),
+    )
+
+
+def _read_url(text: str, reading: Reading) -> tuple[str, str]:
+    """The URL without user and password, and the Authorization value they stand for."""
+    try:
+        url = ada_url.URL(text)
+    except ValueError:
+        url = None
+    if url is None or url.protocol not in ("http:", "https:"):
+        message = 'must match format "uri" with http or https'
+        reading.wrong(("url",), message, "format", {"format": "uri"})
+        return _PLACEHOLDER, ""
+    if not url.username and not url.password:
+        return (text if text.isprintable() and " " not in text else url.href), ""
+    pair = f"{unquote(url.username)}:{unquote(url.password)}"
+    url.username, url.password = "", ""
+    return url.href, "Basic " + b64encode(pair.encode()).decode()
+
+
+def _read_headers(
+    body: ExtractBody, authorization: str, reading: Reading
+) -> tuple[dict[str, HeaderValue], tuple[Cookie, ...]]:
+    """Headers and cookies; given both, a Cookie header joins the cookies (contract 7.1)."""
+    headers = read_headers(given(body.headers, {}), reading)
+    cookies = read_cookies("" if body.cookies is UNSET else body.cookies, reading)
+    names = {name.lower(): name for name in headers}
+    if authorization and "authorization" not in names:
+        headers["Authorization"] = authorization
+    if body.headers and body.cookies:
+        reading.warn("headers and cookies were both given: they are merged")
+        line = headers.get(names.get("cookie", ""))
+        if isinstance(line, str):
+            del headers[names["cookie"]]
+            cookies += parse_cookies(line, ("headers", names["cookie"]), reading)
+    return headers, cookies
+
+
+def _read_body(body: ExtractBody, reading: Reading) -> tuple[str | None, str]:
+    """The body's text and the Content-Type it implies."""
+    if body.body is None:
+        return None, ""
+    if body.method == "GET":
+        reading.warn("body is ignored: the method is GET")
+        return None, ""
+    if isinstance(body.body, str):
+        return body.body, ""
+    return msgspec.json.encode(body.body).decode(), "application/json"

@@ -1,0 +1,84 @@
+"""What answers repeat of a request: the caller's own JSON without its secrets (contract 5.1, 6.6).
+
+Called once when a request is read, so that secrets are not even stored in what is echoed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import ada_url
+import msgspec
+
+ECHO_LIMIT = 64 * 1024
+"""Bytes of a request that are echoed whole; lists hold many of them."""
+FIELD_LIMIT = 8 * 1024
+"""Bytes of one field of a longer request that are echoed."""
+
+MASK = "***"
+_CREDENTIAL = re.compile(
+    r"auth|cookie|token|secret|passw|api[-_]?key|session|credential|signature|jwt|csrf|xsrf", re.I
+)
+
+
+def echo(document: dict[str, Any], raw: bytes) -> bytes:
+    """The JSON of a request as answers may show it; `raw` itself if there is nothing to hide."""
+    shown = dict(document)
+    for field, hide in _HIDING.items():
+        if field in shown:
+            shown[field] = hide(shown[field])
+    if shown == document and len(raw) <= ECHO_LIMIT:
+        return raw
+    text = msgspec.json.encode(shown)
+    if len(text) <= ECHO_LIMIT:
+        return text
+    return msgspec.json.encode({key: _short(value) for key, value in list(shown.items())[:100]})
+
+
+def _short(value: Any) -> Any:
+    size = len(msgspec.json.encode(value))
+    return value if size <= FIELD_LIMIT else f"{size} bytes not shown"
+
+
+def hide_userinfo(url: Any) -> Any:
+    """The URL with its password masked."""
+    if not isinstance(url, str) or "@" not in url:
+        return url
+    try:
+        parsed = ada_url.URL(url)
+    except ValueError:
+        return MASK
+    if not parsed.username and not parsed.password:
+        return url
+    parsed.username, parsed.password = MASK, ""
+    return parsed.href
+
+
+def _hide_headers(headers: Any) -> Any:
+    if not isinstance(headers, dict):
+        return headers
+    return {
+        name: MASK if value is not None and _CREDENTIAL.search(name) else value
+        for name, value in headers.items()
+    }
+
+
+def _hide_cookies(cookies: Any) -> Any:
+    if not isinstance(cookies, list):
+        return MASK
+    return [{**item, "value": MASK} if isinstance(item, dict) else MASK for item in cookies]
+
+
+def _hide_session(session: Any) -> Any:
+    return {**session, "id": MASK} if isinstance(session, dict) and "id" in session else session
+
+
+_HIDING: dict[str, Callable[[Any], Any]] = {
+    "url": hide_userinfo,
+    "headers": _hide_headers,
+    "cookies": _hide_cookies,
+    "session": _hide_session,
+    "callback_url": hide_userinfo,
+}

@@ -1,0 +1,54 @@
+"""What reading one request finds: problems that refuse it, notes that go with its answer.
+
+Passed through the readers of dialect v1, so that all wrong fields are told at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from windlass.errors import InvalidRequest, Problem
+from windlass.wire.ajv import pointer
+
+Steps = tuple[str | int, ...]
+
+
+class Reading:
+    """Collects problems and warnings. `now` is the moment of reading in Unix seconds."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self.problems: list[Problem] = []
+        self.warnings: list[str] = []
+
+    def wrong(
+        self, where: Steps, message: str, keyword: str, params: dict[str, Any] | None = None
+    ) -> None:
+        """Notes a rule that the schema cannot express and `where` violates."""
+        self.problems.append(
+            Problem(
+                pointer(*where),
+                message,
+                keyword=keyword,
+                schema_path=f"#/properties/{where[0]}/{keyword}" if where else f"#/{keyword}",
+                params=params,
+            )
+        )
+
+    def unsupported(self, where: Steps, feature: str, needs: str) -> None:
+        """Notes a documented option that this server cannot honour."""
+        message = f"needs {needs}, which this server does not offer"
+        self.wrong(where, message, "unsupported", {"feature": feature})
+
+    def warn(self, note: str) -> None:
+        """Notes something that callers should know but that refuses nothing."""
+        self.warnings.append(note)
+
+
+def refusal(problems: Sequence[Problem]) -> InvalidRequest:
+    """The error for these problems; its text names the first places."""
+    named = [f"{problem.path.lstrip('/') or 'body'} {problem.message}" for problem in problems[:3]]
+    more = len(problems) - len(named)
+    text = "; ".join(named) + (f"; and {more} more" if more else "")
+    return InvalidRequest(f"Invalid request parameters: {text}", tuple(problems))

@@ -1,0 +1,146 @@
+"""Dialect v1's task objects: creation replies, task reads, lists (contract 2.6, 5.1, 5.2).
+
+The API answers with it. `base` is the address that links start with, without a final slash.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from windlass.model.task import ListPage, State, Task
+from windlass.wire.v1_extract import query_of
+from windlass.wire.v1_terms import (
+    STATES,
+    STATUSES,
+    ErrorType,
+    Link,
+    TaskState,
+    TaskStatus,
+    Time,
+    error_type,
+    reason,
+    timestamp,
+)
+
+
+class TaskItem(msgspec.Struct, kw_only=True):
+    """A task in a list. `input` is the request as received, `_query` the same with defaults."""
+
+    id: UUID
+    state: TaskState
+    status_url: Link
+    download_url: Link
+    created_at: Time
+    modified_at: Time
+    account_name: str
+    input: Any
+    query: Any = msgspec.field(name="_query")
+    api_type: str
+    status_code: int | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    error_type: ErrorType | UnsetType = UNSET
+
+
+class TaskDetail(TaskItem, kw_only=True):
+    """A task by itself. `result` only if the caller asked to include it."""
+
+    status: TaskStatus
+    error_code: str | UnsetType = UNSET
+    result: Any = UNSET
+
+
+class TaskReply(msgspec.Struct, kw_only=True):
+    """Answer to reading a task."""
+
+    status: Literal["success"] = "success"
+    task: TaskDetail
+
+
+class CreationReply(msgspec.Struct, kw_only=True):
+    """Answer to creating an asynchronous task."""
+
+    status: Literal["success"] = "success"
+    task_id: UUID
+    task: TaskDetail
+
+
+class Pagination(msgspec.Struct, kw_only=True):
+    """Where the next page of a list starts; `next_cursor` null at the end."""
+
+    has_next: bool
+    next_cursor: str | None
+    total: int
+
+
+class TaskList(msgspec.Struct, kw_only=True):
+    """One page of an account's tasks, newest first."""
+
+    data: list[TaskItem]
+    pagination: Pagination
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def creation_reply(task: Task, base: str) -> bytes:
+    """Answer to an asynchronous call: always pending, even if the work has begun (5.2)."""
+    pending = msgspec.structs.replace(task, state=State.QUEUED, failure=None, status_code=None)
+    return _encoder.encode(CreationReply(task_id=task.id, task=_detail(pending, base)))
+
+
+def task_reply(task: Task, base: str, result: bytes | None = None) -> bytes:
+    """Answer to reading a task, with its result inside if given."""
+    view = _detail(task, base)
+    if result is not None:
+        view.result = msgspec.Raw(result)
+    return _encoder.encode(TaskReply(task=view))
+
+
+def task_list(page: ListPage, base: str) -> bytes:
+    """One page of tasks, in exactly the published properties (D22)."""
+    items = [TaskItem(**_common(task, base)) for task in page.tasks]
+    pagination = Pagination(
+        has_next=page.next_cursor is not None, next_cursor=page.next_cursor, total=page.total
+    )
+    return _encoder.encode(TaskList(data=items, pagination=pagination))
+
+
+def legacy_task_list(page: ListPage, base: str) -> bytes:
+    """The same in the spelling of the legacy API (section 20), both spellings side by side."""
+    document = msgspec.json.decode(task_list(page, base))
+    more = {"hasNext": page.next_cursor is not None, "nextCursor": page.next_cursor}
+    document["pagination"] |= more
+    return _encoder.encode(document)
+
+
+def _detail(task: Task, base: str) -> TaskDetail:
+    why = reason(task.state, task.failure)
+    return TaskDetail(
+        **_common(task, base),
+        status=STATUSES[task.state],
+        error_code=why.code if why else UNSET,
+    )
+
+
+def _common(task: Task, base: str) -> dict[str, Any]:
+    why = reason(task.state, task.failure)
+    link = f"{base}/v1/tasks/{task.id}"
+    return {
+        "id": task.id,
+        "state": STATES[task.state],
+        "status_url": link,
+        "download_url": link + "/results",
+        "created_at": timestamp(task.created_at),
+        "modified_at": timestamp(task.modified_at),
+        "account_name": task.account,
+        "input": msgspec.Raw(task.input.encode()),
+        "query": query_of(msgspec.json.decode(task.input)),
+        "api_type": task.api,
+        "status_code": UNSET if task.status_code is None else task.status_code,
+        "error": (why.message or why.code) if why else UNSET,
+        "error_type": error_type(why.code) if why else UNSET,
+    }
