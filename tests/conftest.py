@@ -1,0 +1,99 @@
+"""Fixtures that every kind of test shares: real servers, real sites, the vendor's SDK.
+
+Nothing here skips: what is missing is installed into the cache or fails the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+from nimble_python import Nimble
+
+from tests.support import sites as real_sites
+from tests.support.origin import Origin
+from tests.support.relay import CountingProxy
+from tests.support.server import WindlassServer, logs_of_running_servers, running
+from tests.support.sites import Site
+
+StartServer = Callable[..., WindlassServer]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows the end of every running server's log beside a failure."""
+    report = yield
+    if report.failed:
+        report.sections.extend(logs_of_running_servers())
+    return report
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindlassServer]:
+    """The default server: one worker, no rate limit, loopback allowed as a target."""
+    with running(tmp_path_factory.mktemp("server") / "data", rate_limit="0") as started:
+        yield started
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Starts servers with settings of their own; each is stopped gracefully after the test."""
+    started: list[WindlassServer] = []
+
+    def start(workers: int = 1, name: str = "data", **settings: str) -> WindlassServer:
+        made = WindlassServer(tmp_path / name, settings, workers)
+        started.append(made)
+        made.start()
+        return made
+
+    yield start
+    try:
+        for one in started:
+            one.stop()
+    finally:
+        for one in started:
+            one.kill_everything()
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    """A site whose answers the test decides."""
+    site = Origin()
+    try:
+        yield site
+    finally:
+        site.close()
+
+
+@pytest.fixture(scope="session")
+def sites() -> Iterator[dict[str, Site]]:
+    """Debian's documentation packages behind a real nginx, by package name."""
+    with real_sites.serving(*real_sites.all_packages()) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def client(server: WindlassServer) -> Iterator[Nimble]:
+    """The vendor's SDK against the default server."""
+    with Nimble(base_url=server.url, api_key=server.api_key) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def strict_client(server: WindlassServer) -> Iterator[Nimble]:
+    """The SDK in the mode in which it rejects whatever does not fit its models."""
+    with Nimble(
+        base_url=server.url, api_key=server.api_key, _strict_response_validation=True
+    ) as made:
+        yield made
+
+
+@pytest.fixture
+def counted(server: WindlassServer) -> Iterator[CountingProxy]:
+    """A reverse proxy in front of the default server that counts the SDK's tries."""
+    proxy = CountingProxy(server.url)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
