@@ -9,6 +9,7 @@ from typing import Protocol
 
 from windlass.model.page import Page
 from windlass.model.request import ExtractRequest
+from windlass.net.cookies import CookieJar
 from windlass.registry import Registry
 
 
@@ -18,28 +19,18 @@ class Driver(Protocol):
     capabilities: frozenset[str]
     """What it honours: "http2", "impersonate", "render", "actions", "capture", "screenshot"."""
 
-    async def fetch(self, request: ExtractRequest, session: SessionState) -> Page:
+    async def fetch(self, request: ExtractRequest, session: CookieJar) -> Page:
         """The final answer for `request.url`, redirects followed, at most the byte cap.
 
-        A body that is not whole comes back as a Page with `failure`. No usable answer raises a
-        TargetError. Never raises anything else but CancelledError; every wait has a deadline.
+        `session` holds the cookies to send besides the request's own, and takes in what is set on
+        the way; pass a fresh jar to share nothing. A body that is not whole comes back as a Page
+        with `failure`. No usable answer raises a TargetError, a request that cannot be put on the
+        wire InvalidRequest, nothing else but CancelledError; every wait has a deadline.
         """
         ...
 
     async def aclose(self) -> None:
         """Releases connections and processes."""
-        ...
-
-
-class SessionState(Protocol):
-    """The cookies that one session (or one single request) carries across hops and calls."""
-
-    def cookies_for(self, url: str) -> str:
-        """The Cookie header value for a URL, "" if there is none."""
-        ...
-
-    def store(self, url: str, set_cookie: list[str]) -> None:
-        """Takes in Set-Cookie lines that `url` answered with."""
         ...
 
 

@@ -87,7 +87,7 @@ def refusal(address: Address) -> str | None:
     return None
 
 
-class DialError(OSError):
+class DialRefused(OSError):  # noqa: N818 - named like the rest of the error tree
     """The socket factory's refusal; `refused` is the error to report.
 
     An OSError whose text is the same for every address, because happy eyeballs collects only
@@ -153,7 +153,7 @@ class AddressGuard:
         """An unconnected socket for one getaddrinfo() entry, if it may be dialled.
 
         Has the signature of aiohttp's `socket_factory` and is called by it for literals, resolved
-        names and each happy-eyeballs attempt. Raises DialError.
+        names and each happy-eyeballs attempt. Raises DialRefused.
         """
         family, kind, proto, _, sockaddr = addr_info
         try:
@@ -161,5 +161,5 @@ class AddressGuard:
                 raise AddressRefused(f"Connections of address family {family} are not allowed.")
             self.check(str(sockaddr[0]))
         except AddressRefused as refused:
-            raise DialError(refused) from refused
+            raise DialRefused(refused) from refused
         return socket.socket(family, kind, proto)
