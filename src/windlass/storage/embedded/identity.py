@@ -191,8 +191,7 @@ def _make_runtime(base: Path, identity: Identity) -> Path:
             continue
         except OSError as error:
             raise SettingsError(f"cannot write to {base}: {error.strerror}") from error
-        if identity.owner != os.geteuid():
-            os.chown(runtime, identity.owner, identity.group)
+        own(runtime, identity)
         return runtime
     raise EngineError(f"no free name in {base}")
 
@@ -232,13 +231,16 @@ def _copy(binaries: Binaries, runtime: Path, identity: Identity) -> Binaries:
     libraries = runtime / "wheel" / binaries.libraries.name
     if binaries.libraries.is_dir():
         shutil.copytree(binaries.libraries, libraries)
-    own(runtime, identity)
+    own(runtime / "wheel", identity)
     return replace(binaries, root=root, libraries=libraries)
 
 
 def own(folder: Path, identity: Identity) -> None:
-    """Gives `folder` and all in it to `identity`, with the owner's rights it needs."""
-    for parent, _, files in os.walk(folder):
+    """Gives `folder` and all in it to `identity`."""
+    if identity.owner == folder.stat().st_uid:
+        return
+    # From the leaves up: a folder that is its own was given whole, should we be killed on the way.
+    for parent, _, files in os.walk(folder, topdown=False):
         os.chown(parent, identity.owner, identity.group)
         for name in files:
             os.chown(Path(parent, name), identity.owner, identity.group, follow_symlinks=False)

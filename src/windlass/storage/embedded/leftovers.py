@@ -16,8 +16,11 @@ from pathlib import Path
 from windlass.errors import EngineError
 
 _PROGRAMS = ("postgres", "initdb")
-_STEPS = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 10.0))
-"""Fast shutdown, immediate shutdown, the end; with the seconds each gets."""
+_SHUTDOWNS = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0))
+"""Signals to a postmaster, fast and immediate shutdown, and the seconds each gets."""
+
+_ORPHANS = ((signal.SIGQUIT, 1.0), (signal.SIGKILL, 10.0))
+"""Signals to processes without a postmaster. What they had not committed, recovery undoes."""
 
 _POLL_S = 0.02
 
@@ -29,21 +32,17 @@ async def end(cluster: Path) -> None:
     outlive a killed postmaster are ended too: PostgreSQL refuses to start beside them.
     Raises EngineError when one survives even SIGKILL (stuck in the kernel).
     """
-    for number, patience_s in _STEPS:
-        running = processes(cluster)
-        if not running:
-            break
-        postmaster = _postmaster(cluster)
-        # The first two are for the postmaster to pass on; without it each process gets them.
-        for pid in [postmaster] if postmaster in running else running:
-            _send(pid, signal.SIGKILL if number == signal.SIGKILL else number)
-        if number == signal.SIGKILL:
-            for pid in running:
-                _send(pid, number)
+    if _postmaster(cluster) in processes(cluster):
+        for number, patience_s in _SHUTDOWNS:
+            _send(_postmaster(cluster), number)
+            if await _gone(cluster, patience_s):
+                return
+    for number, patience_s in _ORPHANS:
+        for pid in processes(cluster):
+            _send(pid, number)
         if await _gone(cluster, patience_s):
-            break
-    if stuck := processes(cluster):
-        raise EngineError(f"a PostgreSQL of an earlier run does not end (pid {stuck[0]})")
+            return
+    raise EngineError(f"a PostgreSQL of an earlier run does not end: {processes(cluster)}")
 
 
 def processes(cluster: Path) -> list[int]:

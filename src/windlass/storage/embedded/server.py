@@ -62,7 +62,7 @@ class EmbeddedPostgres:
         version or when PostgreSQL cannot run here, EngineError when it does not come up.
         """
         self._make_directory()
-        self._lock.take()
+        await self._lock.take()
         restarting = self._process is not None
         try:
             return await self._start()
@@ -102,7 +102,7 @@ class EmbeddedPostgres:
         host = self._host
         if not (self._cluster / "PG_VERSION").exists():
             await self._make_cluster(host)
-        await asyncio.to_thread(self._adopt_cluster, host)
+        await asyncio.to_thread(identity.own, self._cluster, host.identity)
         config.write(self._cluster, host)
         # Nothing runs there (leftovers.end), so a process id in it was given to a stranger.
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
@@ -153,10 +153,6 @@ class EmbeddedPostgres:
             self._cluster.rmdir()  # an empty one, or somebody's files: then it refuses
         fresh.rename(self._cluster)
         _sync_folder(self._data)
-
-    def _adopt_cluster(self, host: Host) -> None:
-        if self._cluster.stat().st_uid != host.identity.owner:
-            identity.own(self._cluster, host.identity)
 
     async def _launch(self, host: Host) -> asyncio.subprocess.Process:
         command = identity.launch_command(
