@@ -15,7 +15,7 @@ from windlass.model.task import Outcome, Priority, SessionUpdate, State, Task
 from windlass.net.cookies import CookieJar
 from windlass.settings import Settings
 from windlass.storage.tasks import Tasks
-from windlass.wire.v1_tasks import result_body
+from windlass.wire.v1_results import result_body
 
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
 _NEVER_SENT = frozenset(

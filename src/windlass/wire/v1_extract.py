@@ -183,7 +183,10 @@ def _translate(body: ExtractBody, reading: Reading) -> ExtractRequest:
 
 
 def _read_url(text: str, reading: Reading) -> tuple[str, str]:
-    """The URL without user and password, and the Authorization value they stand for."""
+    """The URL without user and password, and the Authorization value they stand for.
+
+    Anything that two parsers might read differently is replaced by its WHATWG serialisation.
+    """
     try:
         url = ada_url.URL(text)
     except ValueError:
@@ -193,7 +196,7 @@ def _read_url(text: str, reading: Reading) -> tuple[str, str]:
         reading.wrong(("url",), message, "format", {"format": "uri"})
         return _PLACEHOLDER, ""
     if not url.username and not url.password:
-        return (text if text.isprintable() and " " not in text else url.href), ""
+        return (text if url.href in (text, text + "/") else url.href), ""
     pair = f"{unquote(url.username)}:{unquote(url.password)}"
     url.username, url.password = "", ""
     return url.href, "Basic " + b64encode(pair.encode()).decode()

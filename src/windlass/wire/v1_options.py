@@ -11,7 +11,7 @@ from typing import TypeVar
 from msgspec import UNSET, UnsetType
 
 from windlass.model.request import Attempts, Emulation, Place, Referrer, Session
-from windlass.wire.v1_body import ExtractBody, Format
+from windlass.wire.v1_body import BrowserSpec, ExtractBody, Format
 from windlass.wire.v1_places import STATES_OF
 from windlass.wire.v1_reading import Reading, Steps
 
@@ -118,14 +118,15 @@ def read_formats(body: ExtractBody, reading: Reading) -> tuple[str, ...]:
 
 def read_emulation(body: ExtractBody) -> Emulation:
     """The browser to look like; nothing set if the caller did not ask."""
-    os, device = given(body.os, ""), given(body.device, "")
-    browser = body.browser
-    if isinstance(browser, UnsetType):
-        return Emulation(os=os, device=device)
+    browser = given(body.browser, None)
     if isinstance(browser, str):
-        return Emulation(browser=browser, os=os, device=device)
-    version = given(browser.version, "")
-    return Emulation(browser=browser.name, browser_version=version, os=os, device=device)
+        browser = BrowserSpec(browser)
+    return Emulation(
+        browser="" if browser is None else browser.name,
+        browser_version="" if browser is None else given(browser.version, ""),
+        os="" if body.os is UNSET else body.os,
+        device="" if body.device is UNSET else body.device,
+    )
 
 
 def read_place(body: ExtractBody, reading: Reading) -> Place:
