@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
-import time
 import venv
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +37,7 @@ def _environment() -> Path:
     if not (stamp.exists() and json.loads(stamp.read_text()) == list(PINS)):
         venv.create(folder, with_pip=True, clear=True)
         command = [str(python), "-m", "pip", "install", "-q", *PINS]
-        subprocess.run(command, check=True, timeout=600)
+        subprocess.run(command, check=True, timeout=600, stderr=subprocess.DEVNULL)
         stamp.write_text(json.dumps(PINS))
     return python
 
@@ -74,9 +72,3 @@ def _finish(child: subprocess.Popen[str]) -> dict[str, float]:
         raise RuntimeError(f"Scrapy ended with {child.returncode}")
     figures: dict[str, float] = json.loads(out.splitlines()[-1])
     return figures
-
-
-if __name__ == "__main__":
-    began = time.monotonic()
-    print(run(Path(sys.argv[1]).read_text().split(), concurrency=32, processes=int(sys.argv[2])))
-    print(f"{time.monotonic() - began:.1f} s with start-up")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.support.debian import unpacked
 from tests.support.loopback import accepts, free_port
+from tests.support.processes import tree
 from tests.support.waiting import eventually
 
 _CONFIG = """
@@ -90,10 +91,9 @@ class Nginx:
             raise RuntimeError(f"nginx ended: {(self._run / 'error.log').read_text()}")
         return all(accepts("127.0.0.1", port) for port in self.ports.values())
 
-    @property
-    def pid(self) -> int:
-        """The master process."""
-        return self._process.pid
+    def pids(self) -> list[int]:
+        """The master and its worker."""
+        return [process.pid for process in tree(self._process.pid)]
 
     def url(self, name: str) -> str:
         """Base URL of a folder, with a slash at its end."""
