@@ -34,7 +34,7 @@ from windlass.model.page import Failure
 from windlass.model.task import Outcome, State, Task
 from windlass.settings import Settings
 from windlass.storage import manager_id, queue
-from windlass.storage.admission import Admission
+from windlass.storage.admission import LANES_PER_ROUND, Admission
 from windlass.storage.batcher import Batcher
 from windlass.storage.database import CONNECTION_ERRORS, Database
 from windlass.storage.maintenance import Maintenance
@@ -43,11 +43,13 @@ from windlass.storage.tasks import CANCEL_CHANNEL, Finished, Tasks
 log = structlog.get_logger(__name__)
 
 BEAT_S = 5.0
-RECOVER_S = 2.0
+RECOVER_S = 3.0
 TIDY_S = 60.0
-ADMIT_FLOOR_S = 1.0
+ADMIT_FLOOR_S = 2.0
+_ADMIT_PACE_S = 0.01
 _DEQUEUE_S = 2.0
 _FULL_RETRY_S = 15.0
+_UNKNOWN_RETRY_S = 30.0
 _RESTART_S = 0.3
 
 
@@ -85,14 +87,19 @@ class Worker:
         self._tasks = Tasks(database, worker_id)
         self._admission = Admission(database, settings)
         self._maintenance = Maintenance(database, settings)
-        self._storing: Batcher[tuple[str, bytes], None] = Batcher(self._store, limit=64, lanes=2)
+        self._storing: Batcher[tuple[str, bytes], None] = Batcher(
+            self._store, limit=64, lanes=2, linger_s=0.002
+        )
         self._kinds: dict[str, Kind] = {}
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._cancelled: set[UUID] = set()
         self._freed: set[str] = set()
+        self._refilled: set[str] = set()
         self._admit = asyncio.Event()
-        self._queue_lost = asyncio.Event()
+        self._promote_at = 0.0
+        self._held: set[asyncio.Future[None]] = set()
         self._manager: QueueManager | None = None
+        self._queue = queue.WorkerQueries(database.relaxed)
 
     async def run(self, stop: asyncio.Event) -> None:
         """See the function run above."""
@@ -124,7 +131,6 @@ class Worker:
     async def _consume(self, stop: asyncio.Event) -> None:
         """Runs the queue's manager; it ends when the database does, so it is started again."""
         while not stop.is_set():
-            self._queue_lost.clear()
             manager = self._new_manager()
             self._manager = manager
             try:
@@ -132,7 +138,9 @@ class Worker:
                     dequeue_timeout=timedelta(seconds=_DEQUEUE_S),
                     batch_size=max(1, min(16, self._settings.slots // 2)),
                     max_concurrent_tasks=max(2, self._settings.slots),
-                    shutdown_on_listener_failure=True,
+                    # Its first probe may come before it listens, which would end the loop for
+                    # nothing; our own listener tells when the database is gone.
+                    shutdown_on_listener_failure=False,
                     heartbeat_timeout=timedelta(seconds=self._settings.lease),
                     log_aggregation_interval=timedelta(0),
                 )
@@ -142,7 +150,8 @@ class Worker:
                 await asyncio.sleep(_RESTART_S)
 
     def _new_manager(self) -> QueueManager:
-        manager = QueueManager(queue.over_pool(self._database.relaxed), channel=queue.channel())
+        self._queue = queue.WorkerQueries(self._database.relaxed)
+        manager = QueueManager(self._queue, channel=queue.channel())
         manager.queue_manager_id = QueueManagerId(manager_id(self._id))
         manager.entrypoint(queue.ENTRYPOINT, accepts_context=False)(self._on_job)
         return manager
@@ -155,11 +164,13 @@ class Worker:
             running = asyncio.create_task(self._attempt(job), name=f"task {task_id}")
             self._running[task_id] = running
             running.add_done_callback(lambda _: self._running.pop(task_id, None))
-        lost = asyncio.ensure_future(self._queue_lost.wait())
+        held = asyncio.get_running_loop().create_future()
+        self._held.add(held)
+        running.add_done_callback(lambda _: _release(held))
         try:
-            await asyncio.wait({running, lost}, return_when=asyncio.FIRST_COMPLETED)
+            await held
         finally:
-            lost.cancel()
+            self._held.discard(held)
 
     # ------------------------------------------------------------ one attempt
 
@@ -183,7 +194,13 @@ class Worker:
 
     async def _outcome(self, task: Task) -> Outcome | None:
         """What the attempt comes to; None if the task was cancelled meanwhile."""
-        kind = self._kind(task.kind)
+        try:
+            kind = self._kind(task.kind)
+        except (WindlassError, ImportError) as error:
+            # A kind that this process does not know or cannot load; another one may.
+            log.error("kind_unavailable", kind=task.kind, exc_info=error)
+            failure = Failure.of(EngineError())
+            return Outcome(state=State.QUEUED, failure=failure, retry_in_s=_UNKNOWN_RETRY_S)
         if task.losses > self._settings.max_rescues:
             lost = Outcome(state=State.FAILED, failure=Failure.of(WorkerLost()))
             return kind.give_up(task, lost)
@@ -226,9 +243,17 @@ class Worker:
         applied = await self._tasks.apply(
             Finished(task, job, msgspec.structs.replace(outcome, result=None), key)
         )
-        if not applied:
+        if applied:
+            self._queue.completed.add(job.id)
+        else:
             log.info("late_outcome_dropped", attempt=task.attempt)
         self._freed.add(task.lane)
+        if outcome.state == State.QUEUED:
+            again_at = asyncio.get_running_loop().time() + outcome.retry_in_s
+            self._promote_at = min(self._promote_at, again_at)
+            if not outcome.retry_in_s:
+                self._refilled.add(task.lane)
+        self._refilled.update(follow_up.lane for follow_up in outcome.follow_ups)
         self._admit.set()
 
     async def _store(self, items: Sequence[tuple[str, bytes]]) -> Sequence[None]:
@@ -244,34 +269,36 @@ class Worker:
 
     async def _keep_admitting(self) -> None:
         """Waits for room, for a due lane or for a due task, whichever comes first."""
+        loop = asyncio.get_running_loop()
         while True:
-            wait_s = ADMIT_FLOOR_S
+            wait_s, started = ADMIT_FLOOR_S, loop.time()
             try:
-                wait_s = await self._admit_round()
+                if started >= self._promote_at:
+                    self._promote_at = started + ADMIT_FLOOR_S
+                    due = await self._admission.promote()
+                    self._promote_at = min(self._promote_at, started + _seconds_until(due))
+                wait_s = min(await self._admit_round(), self._promote_at - started)
             except CONNECTION_ERRORS as error:
                 log.warning("admission_deferred", reason=repr(error))
             try:
-                async with asyncio.timeout(wait_s):
+                async with asyncio.timeout(max(wait_s, _ADMIT_PACE_S)):
                     await self._admit.wait()
             except TimeoutError:
                 pass
+            # Under load the queue holds enough for a moment; rounds come in bulk then.
+            await asyncio.sleep(max(started + _ADMIT_PACE_S - loop.time(), 0))
             self._admit.clear()
 
     async def _admit_round(self) -> float:
-        """Admits while there is room; seconds until something is due."""
+        """Admits while there is room; seconds until a lane is due."""
         freed, self._freed = self._freed, set()
-        if freed:
-            await self._admission.wake(list(freed))
-        due = await self._admission.promote()
-        admitted, next_at = await self._admission.admit()
-        while admitted:
+        refilled, self._refilled = self._refilled, set()
+        if refilled:
+            await self._admission.arm(list(refilled))
+        admitted, next_at = await self._admission.admit(list(freed))
+        while admitted >= LANES_PER_ROUND:
             admitted, next_at = await self._admission.admit()
-        moments = [moment for moment in (due, next_at) if moment is not None]
-        if not moments:
-            return ADMIT_FLOOR_S
-        left = (min(moments) - datetime.now(UTC)).total_seconds()
-        # A due lane that gave nothing is full or the queue is: a finished task wakes us.
-        return min(max(left, 0.02), ADMIT_FLOOR_S)
+        return _seconds_until(next_at)
 
     async def _every(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -305,7 +332,8 @@ class Worker:
 
     def _on_lost(self) -> None:
         """The database went away: end the queue's loop now, it starts anew when it can."""
-        self._queue_lost.set()
+        for held in list(self._held):
+            _release(held)
         if self._manager is not None:
             self._manager.shutdown.set()
 
@@ -330,3 +358,17 @@ class Worker:
             await self._database.execute("forget_worker", self._id)
         except CONNECTION_ERRORS as error:
             log.warning("goodbye_without_database", reason=repr(error))
+
+
+def _release(held: asyncio.Future[None]) -> None:
+    if not held.done():
+        held.set_result(None)
+
+
+def _seconds_until(moment: datetime | None) -> float:
+    """From now to a moment, at most the floor at which we look anyway."""
+    if moment is None:
+        return ADMIT_FLOOR_S
+    left = (moment - datetime.now(UTC)).total_seconds()
+    # A lane that is due but gave nothing is full, or the queue is: a finished task wakes us.
+    return min(max(left, 0.02), ADMIT_FLOOR_S)

@@ -73,36 +73,34 @@ class Admission:
             [limit.delay_s for limit in limits],
         )
 
-    async def admit(self) -> tuple[int, datetime | None]:
+    async def admit(self, freed: Sequence[str] = ()) -> tuple[int, datetime | None]:
         """One round: how many tasks were admitted, and when the next lane is due (None: never).
 
-        Nothing is admitted while the queue holds enough for the slots that exist.
+        `freed` are lanes where a task has ended, so that a full one has room again. Nothing is
+        admitted while the queue holds enough for the slots that exist.
         """
         row = await self._database.fetch_row("admission_room")
         room, next_at = (row["room"], row["next_at"]) if row else (0, None)
-        if room <= 0 or next_at is None or next_at > datetime.now(UTC):
+        due = next_at is not None and next_at <= datetime.now(UTC)
+        if room <= 0 or not (due or freed):
             return 0, next_at
-        return await self._take("lock_due_lanes", LANES_PER_ROUND, room), next_at
+        return await self._take("lock_due_lanes", room, LANES_PER_ROUND, list(freed)), next_at
 
     async def admit_interactive(self, lanes: Sequence[str]) -> int:
         """Admits at once what somebody waits for, if its lane is free, however full the queue."""
         distinct = sorted(set(lanes))
-        return await self._take("lock_lanes", distinct, len(lanes))
+        return await self._take("lock_lanes", len(lanes), distinct)
 
-    async def _take(self, lock: str, argument: object, room: int) -> int:
+    async def _take(self, lock: str, room: int, *arguments: object) -> int:
         sql = self._database.sql
         async with self._database.relaxed.acquire() as connection, connection.transaction():
-            lanes = [row["key"] for row in await connection.fetch(sql(lock), argument)]
+            lanes = [row["key"] for row in await connection.fetch(sql(lock), *arguments)]
             if not lanes:
                 return 0
             rows = await connection.fetch(sql("admit_heads"), lanes, room)
             if rows:
                 await queue.enqueue(connection, [(row["id"], row["priority"]) for row in rows])
             return len(rows)
-
-    async def wake(self, lanes: Sequence[str]) -> None:
-        """Tasks of these lanes ended: there is room again."""
-        await self._database.execute("wake_lanes", sorted(set(lanes)))
 
     async def promote(self) -> datetime | None:
         """Lets delayed tasks that are due wait in their lanes; when the next is due."""
@@ -121,6 +119,4 @@ class Admission:
         lanes = [row["lane"] for row in (*rows, *unarmed)]
         if lanes:
             await self.arm(lanes)
-        if rows:
-            await self.wake([row["lane"] for row in rows])
         return len(rows)

@@ -19,7 +19,8 @@ class Batcher(Generic[Item, Answer]):
     """Turns single calls into calls of `flush`, which answers every item in order.
 
     At most `limit` items travel together and at most `lanes` flushes run at once. If a flush
-    raises, each of its items gets that error.
+    raises, each of its items gets that error. Under load (the last batch had company) a batch
+    waits `linger_s` for more; a lone call never does.
     """
 
     def __init__(
@@ -28,10 +29,13 @@ class Batcher(Generic[Item, Answer]):
         *,
         limit: int = 256,
         lanes: int = 1,
+        linger_s: float = 0.0,
     ) -> None:
         self._flush = flush
         self._limit = limit
         self._free = lanes
+        self._linger_s = linger_s
+        self._company = False
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -55,16 +59,19 @@ class Batcher(Generic[Item, Answer]):
             task.add_done_callback(self._running.discard)
 
     async def _run(self) -> None:
-        # One turn of the loop lets callers that are ready now join this batch.
-        await asyncio.sleep(0)
         try:
             while self._waiting:
+                # Zero is one turn of the loop: callers that are ready now join this batch.
+                await asyncio.sleep(self._linger_s if self._company else 0)
                 count = min(self._limit, len(self._waiting))
+                self._company = count > 1
                 await self._send([self._waiting.popleft() for _ in range(count)])
         finally:
             self._free += 1
 
     async def _send(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        if not batch:  # another lane was faster
+            return
         try:
             answers = await self._flush([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - handed to every caller of the batch

@@ -145,6 +145,10 @@ async def _connect(dsn: str) -> asyncpg.Connection:
     )
 
 
+async def _no_reset(_connection: object) -> None:
+    return
+
+
 async def _pool(dsn: str, size: int, synchronous_commit: str) -> asyncpg.Pool:
     return await asyncpg.create_pool(
         dsn,
@@ -154,6 +158,8 @@ async def _pool(dsn: str, size: int, synchronous_commit: str) -> asyncpg.Pool:
         max_inactive_connection_lifetime=20.0,
         timeout=10,
         command_timeout=COMMAND_TIMEOUT_S,
+        # We leave no state in a session, and the usual reset is a round trip per statement.
+        reset=_no_reset,
         server_settings={
             "search_path": SCHEMA,
             "application_name": "windlass",

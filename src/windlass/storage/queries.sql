@@ -77,10 +77,10 @@ SELECT greatest(
 (SELECT min(next_at) FROM lane WHERE next_at < 'infinity') AS next_at;
 
 -- name: lock_due_lanes
--- Lanes whose next task may start, the one that waited longest first; lanes that another process
--- is serving are passed over.
+-- Lanes whose next task may start, the one that waited longest first, and full lanes in which a
+-- task has ended; lanes that another process is serving are passed over.
 SELECT key FROM lane
-WHERE next_at <= now()
+WHERE next_at <= now() OR (key = ANY($2::text[]) AND delay_s = 0 AND next_at < 'infinity')
 ORDER BY next_at LIMIT $1
 FOR UPDATE SKIP LOCKED;
 
@@ -151,16 +151,6 @@ WITH room AS (
     FROM served WHERE lane.key = served.key
 )
 SELECT id, priority FROM admitted ORDER BY priority;
-
--- name: wake_lanes
--- A task of these lanes ended: a full lane has room again. Lanes that keep a delay wait for it.
-UPDATE lane SET next_at = now()
-FROM (
-    SELECT key FROM lane
-    WHERE key = ANY($1::text[]) AND delay_s = 0 AND next_at > now() AND next_at < 'infinity'
-    ORDER BY key FOR UPDATE SKIP LOCKED
-) AS full_lane
-WHERE lane.key = full_lane.key;
 
 -- name: promote_delayed
 -- Delayed tasks whose time has come start to wait; a slice per call.

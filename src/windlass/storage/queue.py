@@ -7,6 +7,7 @@ PostgreSQL empties, recovery fills again. Only this file and the worker know the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +19,9 @@ from pgqueuer.adapters.persistence.qb import (
     QuerySchedulerBuilder,
 )
 from pgqueuer.adapters.persistence.queries import Queries
-from pgqueuer.domain.models import Job
+from pgqueuer.domain.models import Job, TracebackRecord
 from pgqueuer.domain.settings import DBSettings, Durability
-from pgqueuer.domain.types import Channel
+from pgqueuer.domain.types import JOB_STATUS, Channel, QueueEntrypoint
 from pgqueuer.ports.driver import Driver
 
 from windlass.storage.database import SCHEMA
@@ -52,13 +53,16 @@ FOR EACH ROW EXECUTE FUNCTION discard_row();
 """
 
 
+def _builders() -> dict[str, Any]:
+    return {
+        "qbe": QueryBuilderEnvironment(_SETTINGS),
+        "qbq": QueryQueueBuilder(_SETTINGS),
+        "qbs": QuerySchedulerBuilder(_SETTINGS),
+    }
+
+
 def _queries(driver: Driver) -> Queries:
-    return Queries(
-        driver,
-        qbe=QueryBuilderEnvironment(_SETTINGS),
-        qbq=QueryQueueBuilder(_SETTINGS),
-        qbs=QuerySchedulerBuilder(_SETTINGS),
-    )
+    return Queries(driver, **_builders())
 
 
 async def install(connection: asyncpg.Connection) -> None:
@@ -69,9 +73,33 @@ async def install(connection: asyncpg.Connection) -> None:
     await connection.execute(_DISCARD_LOG)
 
 
-def over_pool(pool: asyncpg.Pool) -> Queries:
-    """The library's view of the queue over a pool, for a worker's queue manager."""
-    return _queries(AsyncpgPoolDriver(pool))
+class WorkerQueries(Queries):
+    """The queue as a worker's manager sees it, less the statements that we know the answer to.
+
+    We take a finished task's row out ourselves, with its outcome; and nothing in the queue is ever
+    deferred, that is what delayed tasks are for.
+    """
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        super().__init__(AsyncpgPoolDriver(pool), **_builders())
+        self.completed: set[int] = set()
+
+    async def log_jobs(
+        self, job_status: list[tuple[Job, JOB_STATUS, TracebackRecord | None]]
+    ) -> None:
+        """Takes out the rows whose task needed no outcome (it had ended before)."""
+        left = [entry for entry in job_status if entry[0].id not in self.completed]
+        self.completed.difference_update(job.id for job, _, _ in job_status)
+        if left:
+            await super().log_jobs(left)
+
+    async def next_deferred_eta(self, entrypoints: list[QueueEntrypoint]) -> timedelta | None:
+        """Never: nothing is deferred."""
+        return None
+
+    async def queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
+        """None that is not eligible, and that was asked before."""
+        return 0
 
 
 async def enqueue(connection: Any, tasks: Sequence[tuple[UUID, int]]) -> None:

@@ -32,6 +32,8 @@ CANCEL_CHANNEL = "windlass_cancel"
 _IDS_PER_NOTICE = 200
 """A notification's payload ends at 8,000 bytes; an id takes 37."""
 
+_LINGER_S = 0.003
+
 _STATES = {
     "delayed": State.QUEUED,
     "waiting": State.QUEUED,
@@ -61,8 +63,8 @@ class Tasks:
         self._database = database
         self._worker = worker
         self._accepting = Batcher(self._insert, limit=500, lanes=2)
-        self._claiming = Batcher(self._claim, limit=200)
-        self._applying = Batcher(self._apply, limit=200, lanes=2)
+        self._claiming = Batcher(self._claim, limit=200, linger_s=_LINGER_S)
+        self._applying = Batcher(self._apply, limit=200, linger_s=_LINGER_S)
 
     # ------------------------------------------------------------ accept
 

@@ -79,14 +79,17 @@ def environment() -> dict[str, str]:
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
-async def settle(binaries: Binaries) -> Host:
+async def settle(binaries: Binaries, former: Path | None) -> Host:
     """The first way to run PostgreSQL that works here, with its private folder made.
 
-    Raises SettingsError naming what was tried when none does.
+    The folder of a run that was killed, `former`, is made anew under its old name where possible:
+    clients of that run need no new address. Raises SettingsError naming what was tried.
     """
     reasons: list[str] = []
+    if former is not None:
+        await asyncio.to_thread(remove_runtime, former)
     for identity in _candidates():
-        host = await _try(binaries, identity, reasons)
+        host = await _try(binaries, identity, former, reasons)
         if host is not None:
             return host
     raise SettingsError(
@@ -95,9 +98,11 @@ async def settle(binaries: Binaries) -> Host:
     )
 
 
-async def _try(binaries: Binaries, identity: Identity, reasons: list[str]) -> Host | None:
+async def _try(
+    binaries: Binaries, identity: Identity, former: Path | None, reasons: list[str]
+) -> Host | None:
     for base in _bases(identity):
-        runtime = _make_runtime(base, identity)
+        runtime = _make_runtime(base, identity, former)
         refusal = await _refusal(identity, runtime, binaries)
         if refusal and identity.changed:
             copied = await asyncio.to_thread(_copy, binaries, runtime, identity)
@@ -181,10 +186,13 @@ def _bases(identity: Identity) -> list[Path]:
     return fitting if identity.changed else fitting[:1]
 
 
-def _make_runtime(base: Path, identity: Identity) -> Path:
-    # tempfile is slow to import and its names are no better: 8 hex digits, made with O_EXCL.
-    for _ in range(100):
-        runtime = base / f"windlass-{os.urandom(4).hex()}"
+def _make_runtime(base: Path, identity: Identity, former: Path | None) -> Path:
+    # A name that somebody else took meanwhile is never used: mkdir refuses it.
+    names = [f"windlass-{os.urandom(4).hex()}" for _ in range(100)]
+    if former is not None and former.parent == base:
+        names.insert(0, former.name)
+    for name in names:
+        runtime = base / name
         try:
             runtime.mkdir(mode=0o700)
         except FileExistsError:

@@ -123,12 +123,11 @@ class EmbeddedPostgres:
             ) from error
 
     async def _settle(self, programs: binaries.Binaries) -> Host:
-        """Where to run, noted as the link `run` so that the next start can clear it away."""
+        """Where to run, noted as the link `run` for the next start, should we be killed."""
         link = self._data / "run"
-        if link.is_symlink():
-            await asyncio.to_thread(identity.remove_runtime, link.readlink())
-            link.unlink()
-        host = await identity.settle(programs)
+        former = link.readlink() if link.is_symlink() else None
+        host = await identity.settle(programs, former)
+        link.unlink(missing_ok=True)
         link.symlink_to(host.runtime)
         return host
 

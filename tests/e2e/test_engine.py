@@ -1,0 +1,485 @@
+"""The life of a task in a real PostgreSQL, without any server around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from pgqueuer.domain.models import Job
+
+from tests.support.postgres import new_database, running_postgres
+from tests.support.waiting import eventually_async
+from windlass.errors import InvalidRequest, TaskNotFound
+from windlass.model.account import Account
+from windlass.model.page import Failure
+from windlass.model.request import Cookie
+from windlass.model.task import NewTask, Outcome, Priority, SessionUpdate, State, Task
+from windlass.settings import Settings
+from windlass.storage import migrate, queue
+from windlass.storage.accounts import Accounts
+from windlass.storage.admission import Admission
+from windlass.storage.database import SCHEMA, Database
+from windlass.storage.maintenance import Maintenance
+from windlass.storage.tasks import Finished, Tasks
+
+SETTINGS = Settings()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[str]:
+    async with running_postgres() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def database(server: str) -> AsyncIterator[Database]:
+    opened = await Database.open(await new_database(server))
+    yield opened
+    await opened.aclose()
+
+
+class Engine:
+    """What a worker does with the database, one step at a time."""
+
+    def __init__(self, database: Database, settings: Settings = SETTINGS) -> None:
+        self.database = database
+        self.tasks = Tasks(database, "worker-1")
+        self.admission = Admission(database, settings)
+        self.maintenance = Maintenance(database, settings)
+        self.account: Account
+
+    async def open(self, slots: int = 50) -> Engine:
+        accounts = Accounts(self.database)
+        _, key = await accounts.create_key("main")
+        self.account = await accounts.find(key)
+        await self.database.execute("beat", "worker-1", slots)
+        return self
+
+    async def accept(self, count: int = 1, **changes: Any) -> list[UUID]:
+        tasks = [self.new_task(**changes) for _ in range(count)]
+        await asyncio.gather(*(self.tasks.accept(task) for task in tasks))
+        await self.admission.arm([task.lane for task in tasks])
+        return [task.id for task in tasks]
+
+    def new_task(self, **changes: Any) -> NewTask:
+        fields: dict[str, Any] = {
+            "id": uuid4(),
+            "account_id": self.account.id,
+            "kind": "extract",
+            "api": "extract",
+            "lane": "web:site.test:80",
+            "input": '{"b": 1, "a": 2}',
+            "request": '{"url": "http://site.test/"}',
+        }
+        return NewTask(**{**fields, **changes})
+
+    async def admit_all(self) -> int:
+        total = 0
+        while (admitted := (await self.admission.admit())[0]) > 0:
+            total += admitted
+        return total
+
+    async def jobs(self) -> list[Job]:
+        rows = await self.database.relaxed.fetch(
+            "SELECT * FROM pgqueuer ORDER BY priority DESC, id"
+        )
+        return [Job.model_validate(dict(row)) for row in rows]
+
+    async def claim(self, job: Job) -> Task:
+        task = await self.tasks.claim(job)
+        assert task is not None
+        return task
+
+    async def finish(self, task: Task, job: Job, **outcome: Any) -> bool:
+        outcome.setdefault("state", State.SUCCEEDED)
+        return await self.tasks.apply(Finished(task, job, Outcome(**outcome), "results/x.json"))
+
+    async def state(self, task_id: UUID) -> State:
+        return (await self.tasks.get(self.account, task_id)).state
+
+
+@pytest.fixture
+async def engine(database: Database) -> Engine:
+    return await Engine(database).open()
+
+
+# ---------------------------------------------------------------- schema
+
+
+async def catalogue(dsn: str) -> list[tuple[Any, ...]]:
+    """Columns, indexes, constraints, triggers and options of our schema, comparable."""
+    connection = await asyncpg.connect(dsn)
+    queries: Sequence[str] = (
+        f"""SELECT table_name, column_name, ordinal_position, data_type, column_default,
+            is_nullable FROM information_schema.columns WHERE table_schema = '{SCHEMA}'""",
+        f"SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = '{SCHEMA}'",
+        f"""SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+            FROM pg_constraint WHERE connamespace = '{SCHEMA}'::regnamespace""",
+        f"""SELECT relname, relpersistence::text, reloptions::text FROM pg_class
+            WHERE relnamespace = '{SCHEMA}'::regnamespace""",
+        """SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) FROM pg_trigger
+            WHERE NOT tgisinternal""",
+        "SELECT typname, enumlabel FROM pg_enum JOIN pg_type ON pg_type.oid = enumtypid",
+    )
+    try:
+        found = [await connection.fetch(query) for query in queries]
+        return sorted((tuple(row.values()) for rows in found for row in rows), key=repr)
+    finally:
+        await connection.close()
+
+
+async def test_a_migrated_database_equals_a_fresh_one(server: str) -> None:
+    fresh = await new_database(server, migrated=False)
+    stepped = await new_database(server, migrated=False)
+    await migrate(fresh)
+    await migrate(stepped, from_steps=True)
+    assert await catalogue(fresh) == await catalogue(stepped)
+    assert len(await catalogue(fresh)) > 100
+
+
+async def test_processes_that_migrate_at_once_do_not_collide(server: str) -> None:
+    dsn = await new_database(server, migrated=False)
+    versions = await asyncio.gather(*(migrate(dsn) for _ in range(8)))
+    assert len(set(versions)) == 1
+
+
+# ---------------------------------------------------------------- life
+
+
+async def test_a_task_goes_from_accepted_to_succeeded(engine: Engine) -> None:
+    (task_id,) = await engine.accept()
+    assert await engine.state(task_id) == State.QUEUED
+    assert await engine.admit_all() == 1
+    (job,) = await engine.jobs()
+    task = await engine.claim(job)
+    assert (task.state, task.attempt) == (State.RUNNING, 1)
+    assert await engine.finish(task, job, status_code=200)
+    ended = await engine.tasks.get(engine.account, task_id)
+    assert (ended.state, ended.status_code) == (State.SUCCEEDED, 200)
+    assert await engine.jobs() == []
+
+
+async def test_input_keeps_its_text_and_key_order(engine: Engine) -> None:
+    (task_id,) = await engine.accept(input='{"vx10":1, "vx6":2,"a":"\\u0000"}')
+    task = await engine.tasks.get(engine.account, task_id)
+    assert task.input == '{"vx10":1, "vx6":2,"a":"\\u0000"}'
+
+
+async def test_accepting_twice_under_one_id_makes_one_task(engine: Engine) -> None:
+    task = engine.new_task()
+    await engine.tasks.accept(task)
+    await engine.tasks.accept(task)
+    assert (await engine.tasks.list(engine.account, None, 10)).total == 1
+
+
+async def test_a_late_outcome_is_dropped_whole(engine: Engine) -> None:
+    (task_id,) = await engine.accept()
+    await engine.admit_all()
+    (job,) = await engine.jobs()
+    first = await engine.claim(job)
+    second = await engine.claim(job)
+    follow_up = engine.new_task()
+    late = Outcome(state=State.SUCCEEDED, status_code=500, follow_ups=(follow_up,))
+    assert not await engine.tasks.apply(Finished(first, job, late, "late"))
+    with pytest.raises(TaskNotFound):
+        await engine.tasks.get(engine.account, follow_up.id)
+    assert await engine.finish(second, job, status_code=200)
+    ended = await engine.tasks.get(engine.account, task_id)
+    assert (ended.status_code, ended.losses) == (200, 1)
+
+
+async def test_an_ended_task_is_neither_claimed_nor_changed_again(engine: Engine) -> None:
+    (task_id,) = await engine.accept()
+    await engine.admit_all()
+    (job,) = await engine.jobs()
+    task = await engine.claim(job)
+    assert await engine.finish(task, job)
+    assert not await engine.finish(task, job, state=State.FAILED)
+    assert await engine.tasks.claim(job) is None
+    assert await engine.state(task_id) == State.SUCCEEDED
+
+
+async def test_a_retry_waits_for_its_time_and_counts_a_failure(engine: Engine) -> None:
+    (task_id,) = await engine.accept()
+    await engine.admit_all()
+    (job,) = await engine.jobs()
+    failure = Failure("connection_refused", "no", retryable=True)
+    task = await engine.claim(job)
+    assert await engine.finish(task, job, state=State.QUEUED, failure=failure, retry_in_s=0.2)
+    due = await engine.admission.promote()
+    assert due is not None
+    assert await engine.admit_all() == 0
+    await eventually_async(lambda: promoted(engine), "the retry is due")
+    (job,) = await engine.jobs()
+    again = await engine.claim(job)
+    assert (again.attempt, again.failures, again.failure) == (2, 1, None)
+    assert await engine.state(task_id) == State.RUNNING
+
+
+async def promoted(engine: Engine) -> bool:
+    await engine.admission.promote()
+    return await engine.admit_all() == 1
+
+
+async def test_a_released_attempt_costs_no_failure(engine: Engine) -> None:
+    await engine.accept()
+    await engine.admit_all()
+    (job,) = await engine.jobs()
+    assert await engine.finish(await engine.claim(job), job, state=State.QUEUED, counts=False)
+    await engine.admission.arm(["web:site.test:80"])
+    assert await engine.admit_all() == 1
+    (job,) = await engine.jobs()
+    assert (await engine.claim(job)).failures == 0
+
+
+async def test_follow_up_tasks_are_made_with_the_outcome(engine: Engine) -> None:
+    await engine.accept()
+    await engine.admit_all()
+    (job,) = await engine.jobs()
+    follow_up = engine.new_task()
+    assert await engine.finish(await engine.claim(job), job, follow_ups=(follow_up,))
+    assert await engine.state(follow_up.id) == State.QUEUED
+
+
+async def test_session_cookies_are_kept_with_the_outcome(engine: Engine) -> None:
+    await engine.accept()
+    await engine.admit_all()
+    (job,) = await engine.jobs()
+    cookie = Cookie(name="a", value="1", domain="site.test")
+    update = SessionUpdate(engine.account.id, "s1", (cookie,), 60.0)
+    assert await engine.finish(await engine.claim(job), job, session=update)
+    assert await engine.tasks.session_cookies(engine.account.id, "s1") == (cookie,)
+    assert await engine.tasks.session_cookies(engine.account.id + 1, "s1") == ()
+
+
+async def test_a_cancelled_task_stays_cancelled(engine: Engine) -> None:
+    (task_id,) = await engine.accept()
+    await engine.admit_all()
+    (job,) = await engine.jobs()
+    task = await engine.claim(job)
+    assert (await engine.tasks.cancel(engine.account, task_id)).state == State.CANCELLED
+    assert not await engine.finish(task, job)
+    assert (await engine.tasks.cancel(engine.account, task_id)).state == State.CANCELLED
+
+
+# ---------------------------------------------------------------- admission
+
+
+async def test_a_lane_never_holds_more_than_its_concurrency(engine: Engine) -> None:
+    await engine.accept(30)
+    others = [Engine(engine.database) for _ in range(6)]
+    await asyncio.gather(*(other.admission.admit() for other in others for _ in range(5)))
+    assert len(await engine.jobs()) == SETTINGS.host_concurrency
+
+
+async def test_a_lane_with_a_delay_starts_one_task_at_a_time(database: Database) -> None:
+    settings = replace(SETTINGS, host_delay_for={"site.test": 0.3})
+    engine = await Engine(database, settings).open()
+    await engine.accept(3)
+    starts: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def all_started() -> bool:
+        for _ in range((await engine.admission.admit())[0]):
+            starts.append(loop.time())
+        return len(starts) == 3
+
+    await eventually_async(all_started, "three starts")
+    gaps = [later - earlier for earlier, later in pairwise(starts)]
+    assert min(gaps) >= 0.28
+
+
+async def test_the_queue_stays_at_twice_the_slots(database: Database) -> None:
+    settings = replace(SETTINGS, host_concurrency=1000)
+    engine = await Engine(database, settings).open(slots=7)
+    await engine.accept(100)
+    await engine.admit_all()
+    assert len(await engine.jobs()) == 14
+
+
+async def test_accounts_take_turns_within_a_lane(engine: Engine) -> None:
+    _, key = await Accounts(engine.database).create_key("other")
+    other = await Accounts(engine.database).find(key)
+    await engine.accept(20)
+    await engine.accept(2, account_id=other.id)
+    await engine.admit_all()
+    claimed = [await engine.claim(job) for job in await engine.jobs()]
+    assert sum(task.account == "other" for task in claimed) == 2
+
+
+async def test_interactive_work_starts_first_even_when_the_queue_is_full(
+    database: Database,
+) -> None:
+    engine = await Engine(database).open(slots=1)
+    await engine.accept(5)
+    await engine.admit_all()
+    (task_id,) = await engine.accept(priority=Priority.INTERACTIVE, lane="web:other.test:80")
+    assert (await engine.admission.admit())[0] == 0
+    assert await engine.admission.admit_interactive(["web:other.test:80"]) == 1
+    assert UUID(bytes=(await engine.jobs())[0].payload) == task_id
+
+
+async def test_a_full_lane_takes_more_when_a_task_ends(engine: Engine) -> None:
+    await engine.accept(10)
+    assert await engine.admit_all() == 8
+    job = (await engine.jobs())[0]
+    assert await engine.finish(await engine.claim(job), job)
+    assert (await engine.admission.admit(["web:site.test:80"]))[0] == 1
+
+
+async def test_a_backlog_of_one_host_does_not_hold_up_another(engine: Engine) -> None:
+    await engine.accept(200)
+    await engine.accept(1, lane="web:other.test:443")
+    await engine.admit_all()
+    lanes = {(await engine.claim(job)).lane for job in await engine.jobs()}
+    assert lanes == {"web:site.test:80", "web:other.test:443"}
+
+
+async def test_changed_limits_reach_lanes_that_exist(engine: Engine) -> None:
+    await engine.accept(10)
+    settings = replace(SETTINGS, host_concurrency=1, host_concurrency_for={"other.test": 3})
+    await Admission(engine.database, settings).apply_limits()
+    assert await engine.admit_all() == 1
+
+
+# ---------------------------------------------------------------- recovery
+
+
+async def test_tasks_missing_from_the_queue_start_again(engine: Engine) -> None:
+    await engine.accept(3)
+    await engine.admit_all()
+    first, *_ = await engine.jobs()
+    await engine.claim(first)
+    await engine.database.relaxed.execute("TRUNCATE pgqueuer")
+    assert await engine.admission.recover() == 3
+    assert await engine.admit_all() == 3
+
+
+async def test_an_accepted_task_whose_lane_was_never_armed_starts(engine: Engine) -> None:
+    await engine.tasks.accept(engine.new_task())
+    await engine.tasks.accept(engine.new_task(lane="web:never.test:80"))
+    assert await engine.admit_all() == 0
+    await engine.admission.recover()
+    assert await engine.admit_all() == 2
+
+
+async def test_an_outcome_from_before_a_recovery_still_counts(engine: Engine) -> None:
+    (task_id,) = await engine.accept()
+    await engine.admit_all()
+    (job,) = await engine.jobs()
+    task = await engine.claim(job)
+    await engine.database.relaxed.execute("TRUNCATE pgqueuer")
+    await engine.admission.recover()
+    assert await engine.finish(task, job)
+    await engine.admit_all()
+    assert await engine.state(task_id) == State.SUCCEEDED
+
+
+async def test_a_released_worker_loses_its_leases_at_once(engine: Engine) -> None:
+    await engine.accept()
+    await engine.admit_all()
+    holder = uuid4()
+    await engine.database.relaxed.execute(
+        "UPDATE pgqueuer SET status = 'picked', queue_manager_id = $1", holder
+    )
+    await engine.database.execute("release_picked", holder)
+    rows = await engine.database.relaxed.fetch("SELECT status::text FROM pgqueuer")
+    assert [row["status"] for row in rows] == ["queued"]
+
+
+# ---------------------------------------------------------------- lists and retention
+
+
+async def test_a_cursor_stays_valid_while_tasks_arrive(engine: Engine) -> None:
+    old = await engine.accept(5)
+    page = await engine.tasks.list(engine.account, None, 2)
+    await engine.accept(3)
+    seen = [task.id for task in page.tasks]
+    while page.next_cursor:
+        page = await engine.tasks.list(engine.account, page.next_cursor, 2)
+        seen += [task.id for task in page.tasks]
+    assert sorted(seen) == sorted(old)
+    assert page.total == 8
+
+
+@pytest.mark.parametrize("cursor", ["", "nonsense", "AAAA", "ÿ", "Zm9vL2Jhcg"])
+async def test_a_cursor_that_is_not_ours_is_refused(engine: Engine, cursor: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await engine.tasks.list(engine.account, cursor, 2)
+    assert caught.value.problems[0].path == "/cursor"
+
+
+async def test_unlisted_tasks_are_readable_but_not_listed(engine: Engine) -> None:
+    (task_id,) = await engine.accept(listed=False)
+    assert (await engine.tasks.list(engine.account, None, 10)).tasks == ()
+    assert await engine.state(task_id) == State.QUEUED
+
+
+async def test_results_expire_before_their_tasks_are_purged(database: Database) -> None:
+    settings = replace(SETTINGS, result_ttl=60.0)
+    engine = await Engine(database, settings).open()
+    (task_id,) = await engine.accept()
+    await engine.admit_all()
+    (job,) = await engine.jobs()
+    assert await engine.finish(await engine.claim(job), job)
+    deleted: list[str] = []
+
+    async def delete(keys: Sequence[str]) -> None:
+        deleted.extend(keys)
+
+    async def age(seconds: float) -> Task:
+        moment = datetime.now(UTC) - timedelta(seconds=seconds)
+        await database.relaxed.execute("UPDATE task SET finished_at = $1", moment)
+        await engine.maintenance.tidy(delete)
+        return await engine.tasks.get(engine.account, task_id)
+
+    assert not (await age(30)).result_expired
+    assert (await age(90)).result_expired
+    assert deleted == ["results/x.json"]
+    with pytest.raises(TaskNotFound):
+        await age(130)
+
+
+async def test_a_task_never_started_fails_in_the_end(engine: Engine) -> None:
+    (task_id,) = await engine.accept()
+    await engine.database.relaxed.execute("UPDATE task SET created_at = now() - interval '25 h'")
+
+    async def delete(_: Sequence[str]) -> None:
+        return
+
+    await engine.maintenance.tidy(delete)
+    task = await engine.tasks.get(engine.account, task_id)
+    assert task.failure is not None
+    assert (task.state, task.failure.code) == (State.FAILED, "task_expired")
+
+
+async def test_tallies_count_what_ended(engine: Engine) -> None:
+    await engine.accept(2)
+    await engine.admit_all()
+    good, bad = await engine.jobs()
+    await engine.finish(await engine.claim(good), good)
+    failure = Failure("dns_failed", "no")
+    await engine.finish(await engine.claim(bad), bad, state=State.FAILED, failure=failure)
+    stats = await engine.maintenance.stats()
+    assert {(tally.outcome, tally.code, tally.count) for tally in stats.tallies} == {
+        ("succeeded", "", 1),
+        ("failed", "dns_failed", 1),
+    }
+    assert stats.workers == 1
+
+
+async def test_the_queue_keeps_no_log(engine: Engine) -> None:
+    await engine.accept(4)
+    await engine.admit_all()
+    for job in await engine.jobs():
+        await engine.finish(await engine.claim(job), job)
+    assert await engine.database.relaxed.fetchval("SELECT count(*) FROM pgqueuer_log") == 0
+    assert queue.channel() == "windlass_queue"
