@@ -385,6 +385,8 @@ async def test_without_the_login_nothing_is_dialled_or_told(egress: Egress, line
         b"CONNECT caf\xc3\xa9.test:80 HTTP/1.1",
         b"GET http://127.0.0.1:1/ HTTP/2.0",
         b"GET http://127.0.0.1:1/ two HTTP/1.1",
+        b"GET http://127.0.0.1:1/\nX: y HTTP/1.1",
+        b"GET http://127.0.0.1:1/\0 HTTP/1.1",
         b"GET http://127.0.0.1:1/ HTTP/1.1\r\nTransfer-Encoding: chunked",
         b"GET http://127.0.0.1:1/ HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2",
         b"GET http://127.0.0.1:1/ HTTP/1.1\r\nContent-Length: -1",

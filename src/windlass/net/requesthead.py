@@ -6,12 +6,17 @@ because two readings of one message are how requests get smuggled.
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 import msgspec
 
 from windlass.errors import InvalidRequest
 
 _PROXY_FIELDS = (b"proxy-authorization", b"proxy-connection")
 _SIGNIFICANT = frozenset((*_PROXY_FIELDS, b"content-length", b"transfer-encoding", b"host"))
+_REQUEST_LINE = re.compile(rb"[!-~]+ [!-~]+ HTTP/1\.[01]")
+_CACHED_BYTES = 4096
 
 
 class RequestHead(msgspec.Struct, frozen=True, gc=False):
@@ -32,16 +37,12 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
 
 def read_head(head: bytes) -> RequestHead:
     """The request whose head (without its last empty line) is given. Raises InvalidRequest."""
-    lines = head.split(b"\r\n")
-    ends = len(lines) - 1
-    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
-        raise InvalidRequest("The head holds a control character.")
-    words = lines[0].split(b" ")
-    if len(words) != 3 or words[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
+    line, _, rest = head.partition(b"\r\n")
+    if not _REQUEST_LINE.fullmatch(line):
         raise InvalidRequest("The request line is not HTTP/1.")
-    kept, fields = _fields(lines)
+    kept, fields = (_known_fields if len(rest) <= _CACHED_BYTES else _fields)(rest)
     credential = fields.get(b"proxy-authorization", b"")
-    method, target, version = words
+    method, target, version = line.split(b" ")
     if method == b"CONNECT":
         host, port = _authority(target, None)
         return RequestHead(host, port, True, credential)
@@ -52,24 +53,27 @@ def read_head(head: bytes) -> RequestHead:
     authority, path = _split_target(target)
     host, port = _authority(authority, 80)
     if b"host" not in fields:
-        kept.insert(0, b"Host: " + authority)
-    rest = b"\r\n".join(kept)
+        kept = b"\r\nHost: " + authority + kept
     return RequestHead(
         host,
         port,
         False,
         credential,
-        b"%b %b %b\r\n%b" % (method, path, version, rest),
-        b"%b %b %b\r\n%b" % (method, target, version, rest),
+        b"%b %b %b%b" % (method, path, version, kept),
+        b"%b %b %b%b" % (method, target, version, kept),
         _length(fields.get(b"content-length", b"0")),
     )
 
 
-def _fields(lines: list[bytes]) -> tuple[list[bytes], dict[bytes, bytes]]:
-    """Lines to pass on, as they are, and the values of the fields that matter here."""
-    kept: list[bytes] = []
+def _fields(text: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    """Lines to pass on, as they are, each after its CRLF, and the fields that matter here."""
+    lines = text.split(b"\r\n") if text else []
+    ends = max(0, len(lines) - 1)
+    if text.count(b"\n") != ends or text.count(b"\r") != ends or b"\0" in text:
+        raise InvalidRequest("The head holds a control character.")
+    kept: list[bytes] = [b""]
     found: dict[bytes, bytes] = {}
-    for line in lines[1:]:
+    for line in lines:
         name, colon, value = line.partition(b":")
         if not colon or not name or name[-1:] in b" \t" or name[0] in b" \t":
             raise InvalidRequest("A header line is not a header line.")
@@ -80,7 +84,11 @@ def _fields(lines: list[bytes]) -> tuple[list[bytes], dict[bytes, bytes]]:
             found[lowered] = value.strip(b" \t")
         if lowered not in _PROXY_FIELDS:
             kept.append(line)
-    return kept, found
+    return b"\r\n".join(kept), found
+
+
+# A client sends the same fields again and again; reading them is half the work of a request.
+_known_fields = lru_cache(128)(_fields)
 
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:
@@ -92,10 +100,7 @@ def _split_target(target: bytes) -> tuple[bytes, bytes]:
 
 
 def _authority(text: bytes, default_port: int | None) -> tuple[str, int]:
-    try:
-        whole = text.decode("ascii")
-    except UnicodeDecodeError:
-        raise InvalidRequest("The host is not ASCII.") from None
+    whole = text.decode("ascii")
     if whole.startswith("["):
         host, closing, port = whole[1:].partition("]")
         if not closing or ":" not in host or (port and port[0] != ":"):
