@@ -60,11 +60,12 @@ def _site(url: str) -> _Site | None:
     # Browsers take loopback for secure (Secure Contexts section 3.1), so that sites behave there
     # as they will elsewhere.
     host = parsed.hostname
-    secure = parsed.protocol == "https:" or _is_loopback(host)
+    secure = parsed.protocol == "https:" or is_this_machine(host)
     return _Site(host, parsed.pathname or "/", secure)
 
 
-def _is_loopback(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether a URL's host is loopback by its spelling."""
     return host in ("localhost", "[::1]") or bool(_IPV4.fullmatch(host) and host[:4] == "127.")
 
 
