@@ -87,12 +87,20 @@ class EmbeddedPostgres:
         try:
             if self._process is not None:
                 await _end(self._process, timeout_s)
+                self._process = None
             if self._host is not None:
                 await asyncio.to_thread(identity.remove_runtime, self._host.runtime)
                 (self._data / "run").unlink(missing_ok=True)
         finally:
+            # Cancelled on the way: the next start waits for what is left.
+            self.hurry()
             self._process = self._host = None
             self._lock.release()
+
+    def hurry(self) -> None:
+        """Makes a stop that is under way an immediate one."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGQUIT)
 
     async def _start(self) -> str:
         await leftovers.end(self._cluster)

@@ -1,0 +1,135 @@
+"""From settings to a running supervisor: checks, key, listening socket, libraries, forks.
+
+Called by the command line through `windlass.server.serve`.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+import structlog
+
+from windlass.errors import SettingsError
+from windlass.server import banner, logs, process
+from windlass.server.credentials import bootstrap_key
+from windlass.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+ROLES = ("api", "worker")
+BACKLOG = 2048
+
+_ALWAYS = ("windlass.server.roles", "windlass.server.keeper")
+_LOADED = {
+    "api": ("windlass.api.app", "windlass.server.http", "windlass.service", "httptools"),
+    "worker": ("windlass.worker", "aiohttp"),
+}
+"""What each role needs sooner or later: loaded once, before the forks, and shared by them."""
+
+
+def parse_roles(text: str) -> frozenset[str]:
+    """The roles of "api,worker". Raises SettingsError naming those there are."""
+    roles = frozenset(part.strip() for part in text.split(",") if part.strip())
+    if not roles or not roles.issubset(ROLES):
+        raise SettingsError(f"--roles takes {' and '.join(ROLES)}, not {text!r}")
+    return roles
+
+
+def serve(settings: Settings, roles: frozenset[str] = frozenset(ROLES)) -> int:
+    """Runs a server until it is told to stop; the exit status for the shell.
+
+    0 after a graceful stop, 1 when it could not run, 2 when a setting is wrong, 130 when it was
+    stopped at once. Raises SettingsError for what can be seen before anything is started.
+    """
+    if roles != frozenset(ROLES) and not settings.database_url:
+        raise SettingsError(
+            "--roles splits a server over machines that share a database: set WINDLASS_DATABASE_URL"
+        )
+    logs.configure(settings, "supervisor")
+    key = bootstrap_key(settings)
+    files = process.allow_many_files()
+    listeners = _listen(settings) if "api" in roles else ()
+    _share_metrics(settings.data / "metrics")
+    _load(roles)
+    return _supervise(settings, roles, key, listeners, files)
+
+
+def _supervise(
+    settings: Settings,
+    roles: frozenset[str],
+    key: str,
+    listeners: tuple[socket.socket, ...],
+    files: int,
+) -> int:
+    from windlass.server.roles import Roles
+    from windlass.server.supervisor import Plan, Slot, Supervisor
+
+    workers = settings.workers or os.cpu_count() or 1
+    slots = [Slot("api")] if "api" in roles else []
+    if "worker" in roles:
+        slots += [Slot("worker", number) for number in range(1, workers + 1)]
+
+    def announce() -> None:
+        if listeners:
+            url = banner.base_url(settings.host, listeners[0].getsockname()[1])
+            sys.stdout.write(banner.api_banner(settings, url, key))
+        else:
+            sys.stdout.write(banner.worker_banner(workers))
+        sys.stdout.flush()
+
+    body = Roles(settings, key, listeners, files).body
+    plan = Plan(tuple(slots), body, announce, settings.grace, listeners)
+    return Supervisor(plan).run()
+
+
+def _listen(settings: Settings) -> tuple[socket.socket, ...]:
+    """The listening sockets: one per address of the host. Raises SettingsError."""
+    try:
+        found = socket.getaddrinfo(
+            settings.host or None,
+            settings.port,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE,
+        )
+    except (OSError, OverflowError) as error:
+        raise SettingsError(
+            f"WINDLASS_HOST and WINDLASS_PORT must name an address, not "
+            f"{settings.host}:{settings.port}"
+        ) from error
+    sockets: list[socket.socket] = []
+    for family, _, _, _, address in dict.fromkeys(found):
+        try:
+            listener = socket.create_server(
+                address[:2], family=family, backlog=BACKLOG, reuse_port=False
+            )
+        except OSError as error:
+            for opened in sockets:
+                opened.close()
+            raise SettingsError(
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
+                "choose another with --port or WINDLASS_PORT"
+            ) from error
+        listener.setblocking(False)
+        sockets.append(listener)
+    return tuple(sockets)
+
+
+def _share_metrics(folder: Path) -> None:
+    """Lets the processes add up what they count; must come before their libraries are loaded."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def _load(roles: frozenset[str]) -> None:
+    for name in (*_ALWAYS, *(name for role in sorted(roles) for name in _LOADED[role])):
+        importlib.import_module(name)
+    # What is loaded is never collected: looking at it would unshare its pages.
+    gc.collect()
+    gc.freeze()
