@@ -1,6 +1,6 @@
 """What the database of a running server holds, for promises that HTTP does not show.
 
-Used by tests/fault only: read, never write.
+Used by tests/fault and bench, and by contract tests to make a task look old.
 """
 
 from __future__ import annotations

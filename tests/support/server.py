@@ -208,16 +208,16 @@ class WindlassServer:
 
 
 def role_of(process: Process, known: Mapping[int, Process], root: int) -> str:
-    """supervisor, api, worker, reader, postgres (the postmaster) or backend, by command line."""
+    """supervisor, keeper, api, worker, reader (of pages), postgres (the postmaster) or backend."""
+    parent = known.get(process.parent)
     if process.pid == root:
         return "supervisor"
     if process.name == "postgres":
-        parent = known.get(process.parent)
         return "backend" if parent is not None and parent.name == "postgres" else "postgres"
-    words = process.command
-    for role in ("api", "worker", "reader"):
-        if role in words or f"--role={role}" in words:
-            return role
+    if process.command[:1] == ("windlass",) and len(process.command) > 1:
+        return process.command[1]
+    if parent is not None and parent.command[:2] == ("windlass", "worker"):
+        return "reader"
     return "other"
 
 
