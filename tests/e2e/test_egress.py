@@ -15,6 +15,7 @@ from tests.support.waiting import eventually_async
 from tests.support.wires import Wire, answering, basic, listening, ok, socks5
 from windlass.errors import (
     AddressRefused,
+    ConnectionFailed,
     ConnectionRefused,
     ConnectTimeout,
     DnsFailed,
@@ -659,12 +660,21 @@ async def test_a_reset_by_the_target_reaches_the_client_as_one(egress: Egress) -
                 await wire.reader.read()
 
 
+async def all_joined(egress: Egress, count: int) -> bool:
+    """Whether so many clients are connected."""
+    return len(egress.clients) == count
+
+
 async def test_too_many_clients_are_told_so() -> None:
     limits = Limits(connections=2)
     async with running(Egress(AddressGuard(LOOPBACK), limits)) as egress:
-        wires = [await Wire.to(egress.url) for _ in range(3)]
+        wires = [await Wire.to(egress.url) for _ in range(2)]
+        await eventually_async(lambda: all_joined(egress, 2), "both are connected")
+        wires.append(await Wire.to(egress.url))
+        await wires[2].send(b"CONNECT 127.0.0.1:1 HTTP/1.1\r\n" + login(egress) + b"\r\n")
         head, _ = await wires[2].answer()
         assert head.startswith(b"HTTP/1.1 503 ")
+        assert isinstance(confessed(egress, head), ConnectionFailed)
         for wire in wires:
             await wire.aclose()
 

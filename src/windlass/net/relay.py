@@ -90,6 +90,7 @@ class ClientSide(asyncio.Protocol):
         "_held",
         "_loop",
         "_over",
+        "_surplus",
         "_timer",
         "_tunnel",
         "dial",
@@ -112,6 +113,8 @@ class ClientSide(asyncio.Protocol):
         """Bytes that cannot be used yet: a part of a head, or what came while dialling."""
         self._body_left = 0
         self._tunnel = False
+        self._surplus = False
+        """There are more clients than allowed: one too many, to be told so."""
         self._done = False
         """The client has sent all it will send."""
         self._over = False
@@ -124,8 +127,7 @@ class ClientSide(asyncio.Protocol):
         self.transport.set_write_buffer_limits(self._gate.limits.buffer_bytes)
         self.last = self._loop.time()
         self._timer = self._loop.call_later(self._allowed_s, self._check_time)
-        if not self._gate.join(self):
-            self._refuse(503, ConnectionFailed("Too many connections through the egress proxy."))
+        self._surplus = not self._gate.join(self)
 
     def data_received(self, data: bytes) -> None:
         if self._tunnel and self.target is not None:
@@ -218,6 +220,8 @@ class ClientSide(asyncio.Protocol):
         target = self.target
         if not good:
             self._refuse(407, Unauthorized("Log in to use this proxy."))
+        elif self._surplus:
+            self._refuse(503, ConnectionFailed("Too many connections through the egress proxy."))
         elif target is not None and target.serves(head, upstream):
             self._send(head, target)
         elif target is not None and not target.answered:
