@@ -105,7 +105,7 @@ async def listen(
         app,
         http=BoundedHttpProtocol,
         ws="none",
-        lifespan="off",
+        lifespan="on",
         log_config=None,
         access_log=False,
         proxy_headers=False,

@@ -1,0 +1,167 @@
+"""The tree of commands: names, arguments and help; what they do lies in a file per group."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windlass.cli import exits
+
+_HELP = """A self-hosted web data server.
+
+Exit status: 0 done; 1 the server failed; 2 wrong usage or setting; 3 the page could not be had
+(what was had of it is written all the same); 4 unknown, expired or not ready; 5 the API key was
+refused or is over its rate; 6 no server answers; 130 interrupted. Errors are one line on stderr.
+
+Settings are environment variables: see `windlass settings`."""
+
+app = typer.Typer(
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+tasks = typer.Typer(help="Asynchronous tasks of your account.", no_args_is_help=True)
+keys = typer.Typer(help="API keys; only account main may.", no_args_is_help=True)
+app.add_typer(tasks, name="tasks")
+app.add_typer(keys, name="keys")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+Data = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="State directory (WINDLASS_DATA).")
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Write there instead of stdout.")
+]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (WINDLASS_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (WINDLASS_PORT).")] = None,
+    data: Data = None,
+    roles: Annotated[
+        str, typer.Option(help="What this machine does; less than both needs a shared database.")
+    ] = "api,worker",
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes; 0: one per core (WINDLASS_WORKERS).")
+    ] = None,
+) -> None:
+    """Start the server; Ctrl-C stops it."""
+    from windlass.server import serve as run
+    from windlass.server.start import parse_roles
+    from windlass.settings import load
+
+    given = {"host": host, "port": port, "data": data, "workers": workers}
+    raise typer.Exit(run(load(given).settings, parse_roles(roles)))
+
+
+@app.command()
+def extract(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The page.")],
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="html, markdown, text, links, headers or cookies; repeat."),
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """Extract one page: through a running server, else in this process.
+
+    One textual format is printed as it is, anything else as JSON; --json prints the whole answer.
+    """
+    from windlass.cli.extract import extract as run
+    from windlass.cli.output import Target
+
+    run(url, tuple(formats or ("markdown",)), Target(out, as_json), data)
+
+
+@tasks.command("list")
+def tasks_list(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Where the last list ended.")] = None,
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """List tasks, newest first."""
+    from windlass.cli.tasks import show_list
+
+    show_list(limit, cursor, as_json, data)
+
+
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until the task has ended.")]
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
+
+
+@tasks.command("get")
+def tasks_get(
+    task_id: TaskId, wait: Wait = False, as_json: Json = False, data: Data = None
+) -> None:
+    """Show one task. Status 3 if it failed."""
+    from windlass.cli.tasks import show_task
+
+    show_task(task_id, wait, as_json, data)
+
+
+@tasks.command("results")
+def tasks_results(
+    task_id: TaskId,
+    wait: Wait = False,
+    out: Out = None,
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """Print a task's result, as `extract` does."""
+    from windlass.cli.output import Target
+    from windlass.cli.tasks import show_results
+
+    show_results(task_id, wait, Target(out, as_json), data)
+
+
+@keys.command("create")
+def keys_create(
+    account: Annotated[str, typer.Option(metavar="NAME", help="Whose; made if new.")] = "main",
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """Make a key and print it, once."""
+    from windlass.cli.keys import create
+
+    create(account, as_json, data)
+
+
+@keys.command("list")
+def keys_list(as_json: Json = False, data: Data = None) -> None:
+    """List all keys."""
+    from windlass.cli.keys import show_list
+
+    show_list(as_json, data)
+
+
+@keys.command("revoke")
+def keys_revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, from `keys list`.")],
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """Revoke a key. Every process refuses it within ten seconds."""
+    from windlass.cli.keys import revoke
+
+    revoke(key_id, as_json, data)
+
+
+@app.command()
+def settings(as_json: Json = False, data: Data = None) -> None:
+    """Show every setting: value, default, where it comes from."""
+    from windlass.cli.listing import show_settings
+
+    show_settings(as_json, data)
+
+
+def main() -> None:
+    """Runs the command that the arguments name and ends the process with its status."""
+    exits.run(app)

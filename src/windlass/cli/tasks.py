@@ -1,0 +1,102 @@
+"""`windlass tasks`: list, get, results, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from windlass.cli.client import Client, connect, settings_of
+from windlass.cli.extract import finish
+from windlass.cli.output import Target, note, print_json, print_table, progress
+from windlass.errors import TargetError
+from windlass.settings import Settings
+
+_POLLS_S = (0.2, 0.5, 1.0, 2.0)
+_ENDED = ("success", "error")
+
+
+def show_list(limit: int, cursor: str | None, as_json: bool, data: Path | None) -> None:
+    """Prints a page of tasks."""
+    query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
+    answer = asyncio.run(_ask(settings_of(data), "/v1/tasks", query))
+    if as_json:
+        print_json(answer)
+        return
+    headings = ("id", "state", "created", "status", "url", "error")
+    print_table(headings, [_row(task) for task in answer["data"]])
+    if answer["pagination"]["has_next"]:
+        note(f"more: --cursor {answer['pagination']['next_cursor']}")
+
+
+def show_task(task_id: str, wait: bool, as_json: bool, data: Path | None) -> None:
+    """Prints a task. Raises TargetError after that if it failed."""
+    settings = settings_of(data)
+    task = asyncio.run(_task(settings, task_id, wait, quiet=as_json))
+    if as_json:
+        print_json(task)
+    else:
+        skipped = ("input", "_query", "result")
+        print_table(("", ""), [(k, str(v)) for k, v in task.items() if k not in skipped])
+    if task["state"] == "error":
+        raise TargetError(str(task.get("error") or "the task failed"))
+
+
+def show_results(task_id: str, wait: bool, target: Target, data: Path | None) -> None:
+    """Prints a task's result as `extract` does."""
+    settings = settings_of(data)
+    finish(asyncio.run(_results(settings, task_id, wait, quiet=target.as_json)), target)
+
+
+async def _ask(settings: Settings, path: str, query: dict[str, str] | None = None) -> Any:
+    async with connect(settings) as client:
+        return await client.call("GET", path, query=query)
+
+
+async def _task(settings: Settings, task_id: str, wait: bool, *, quiet: bool) -> dict[str, Any]:
+    async with connect(settings) as client:
+        return await _ended(client, task_id, quiet) if wait else await _read(client, task_id)
+
+
+async def _results(settings: Settings, task_id: str, wait: bool, *, quiet: bool) -> dict[str, Any]:
+    async with connect(settings) as client:
+        if wait:
+            await _ended(client, task_id, quiet)
+        answer: dict[str, Any] = await client.call("GET", f"{_path(task_id)}/results")
+        return answer
+
+
+async def _ended(client: Client, task_id: str, quiet: bool) -> dict[str, Any]:
+    """The task once it has ended; the server sees to it that every task does."""
+    async with progress(f"task {task_id}", quiet=quiet):
+        for pause_s in chain(_POLLS_S, repeat(_POLLS_S[-1])):
+            task = await _read(client, task_id)
+            if task["state"] in _ENDED:
+                return task
+            await asyncio.sleep(pause_s)
+    raise AssertionError  # for the type checker: repeat() has no end
+
+
+async def _read(client: Client, task_id: str) -> dict[str, Any]:
+    answer = await client.call("GET", _path(task_id))
+    task: dict[str, Any] = answer["task"]
+    return task
+
+
+def _path(task_id: str) -> str:
+    return f"/v1/tasks/{quote(task_id, safe='')}"
+
+
+def _row(task: dict[str, Any]) -> tuple[str, ...]:
+    given = task.get("input")
+    url = given.get("url", "") if isinstance(given, dict) else ""
+    return (
+        task["id"],
+        task["state"],
+        task["created_at"],
+        str(task.get("status_code", "")),
+        str(url),
+        str(task.get("error", "")),
+    )
