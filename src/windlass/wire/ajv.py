@@ -6,7 +6,7 @@ to be wrong. Rules come from the same types, so that both paths and /openapi.jso
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -25,24 +25,39 @@ MOST = 100
 _REF = "#/components/schemas/"
 
 
+def components(kinds: Sequence[type]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """JSON Schemas (2020-12) of types and of the parts they refer to, as OpenAPI places them."""
+    roots, parts = msgspec.json.schema_components(kinds, ref_template=_REF + "{name}")
+    return [_typed(root) for root in roots], _typed(parts)
+
+
+def _typed(node: Any) -> Any:
+    """The schema with the type of enums told: all of ours are strings."""
+    if isinstance(node, list):
+        return [_typed(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if isinstance(node.get("enum"), list) and "type" not in node:
+        node = {"type": "string", **node}
+    return {key: _typed(value) for key, value in node.items()}
+
+
 @cache
 def schema_of(kind: type) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a type, with references and types of enums written out."""
-    (root,), parts = msgspec.json.schema_components([kind], ref_template=_REF + "{name}")
+    """The JSON Schema of a type with every reference written out."""
+    (root,), parts = components([kind])
     written: dict[str, Any] = _written_out(root, parts)
     return written
 
 
 def _written_out(node: Any, parts: Mapping[str, Any]) -> Any:
-    if isinstance(node, dict):
-        if "$ref" in node:
-            return _written_out(parts[node["$ref"].removeprefix(_REF)], parts)
-        if "enum" in node and "type" not in node:
-            node = {"type": "string", **node}
-        return {key: _written_out(value, parts) for key, value in node.items()}
     if isinstance(node, list):
         return [_written_out(item, parts) for item in node]
-    return node
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _written_out(parts[node["$ref"].removeprefix(_REF)], parts)
+    return {key: _written_out(value, parts) for key, value in node.items()}
 
 
 def problems(kind: type, document: Any) -> list[Problem]:

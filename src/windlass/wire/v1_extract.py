@@ -18,6 +18,7 @@ from msgspec import UNSET
 from windlass.errors import Problem
 from windlass.model.request import Cookie, ExtractRequest, HeaderValue
 from windlass.wire import ajv
+from windlass.wire.document import parse_object, refusal, unexplained
 from windlass.wire.v1_body import DELIVERY, AsyncExtractBody, ExtractBody
 from windlass.wire.v1_delivery import read_delivery
 from windlass.wire.v1_headers import parse_cookies, read_cookies, read_headers
@@ -32,11 +33,9 @@ from windlass.wire.v1_options import (
     read_place,
     read_session,
 )
-from windlass.wire.v1_reading import Reading, refusal
+from windlass.wire.v1_reading import Reading
 
 _PLACEHOLDER = "http://placeholder.invalid/"
-DEPTH_LIMIT = 100
-"""Nesting accepted: readers down the line recurse, and must not meet their limits first."""
 _FOLDS = {"driver": str.lower, "country": str.upper, "state": str.upper}
 
 
@@ -64,31 +63,6 @@ def read_extract(raw: bytes, *, now: float, asynchronous: bool) -> ReadRequest:
     if reading.warnings:
         request = msgspec.structs.replace(request, warnings=tuple(reading.warnings))
     return ReadRequest(request, echo(document, raw))
-
-
-def parse_object(raw: bytes, kind: type) -> dict[str, Any]:
-    """The JSON object in a body. Raises InvalidRequest with keyword `parse` or `type`."""
-    try:
-        document = msgspec.json.decode(raw)
-    except (ValueError, RecursionError) as error:
-        problem = Problem("", f"must be valid JSON: {error}", keyword="parse")
-        raise refusal([problem]) from error
-    if not isinstance(document, dict):
-        raise refusal(ajv.problems(kind, document))
-    if raw.count(b"[") + raw.count(b"{") > DEPTH_LIMIT and _depth_exceeds(document, DEPTH_LIMIT):
-        message = f"must NOT be nested deeper than {DEPTH_LIMIT} levels"
-        raise refusal([Problem("", message, keyword="parse", params={"limit": DEPTH_LIMIT})])
-    return document
-
-
-def _depth_exceeds(document: Any, limit: int) -> bool:
-    level = [document]
-    for _ in range(limit):
-        inside = (node.values() if isinstance(node, dict) else node for node in level)
-        level = [item for items in inside for item in items if isinstance(item, dict | list)]
-        if not level:
-            return False
-    return True
 
 
 def query_of(shown: Any) -> Any:
@@ -123,8 +97,7 @@ def _all_problems(
     """Schema problems, and those that the well-formed rest of the document has beyond them."""
     found = ajv.problems(kind, document)
     if not found:
-        where = first.partition(" - at `$")[2].rstrip("`").replace(".", "/")
-        return [Problem(where, f"must be valid: {first}", keyword="type")]
+        return [unexplained(first)]
     bad = {problem.path.split("/")[1] for problem in found if problem.path}
     rest = {key: value for key, value in document.items() if key not in bad}
     try:
@@ -188,15 +161,20 @@ def _read_url(text: str, reading: Reading) -> tuple[str, str]:
     Anything that two parsers might read differently is replaced by its WHATWG serialisation.
     """
     try:
-        url = ada_url.URL(text)
+        href = ada_url.normalize_url(text)
     except ValueError:
-        url = None
-    if url is None or url.protocol not in ("http:", "https:"):
+        href = ""
+    if not href.startswith(("http://", "https://")):
         message = 'must match format "uri" with http or https'
         reading.wrong(("url",), message, "format", {"format": "uri"})
         return _PLACEHOLDER, ""
-    if not url.username and not url.password:
-        return (text if url.href in (text, text + "/") else url.href), ""
+    if "@" in href.split("/", 3)[2]:
+        return _without_userinfo(href)
+    return (text if href in (text, text + "/") else href), ""
+
+
+def _without_userinfo(href: str) -> tuple[str, str]:
+    url = ada_url.URL(href)
     pair = f"{unquote(url.username)}:{unquote(url.password)}"
     url.username, url.password = "", ""
     return url.href, "Basic " + b64encode(pair.encode()).decode()

@@ -5,10 +5,9 @@ Passed through the readers of dialect v1, so that all wrong fields are told at o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from windlass.errors import InvalidRequest, Problem
+from windlass.errors import Problem
 from windlass.wire.ajv import pointer
 
 Steps = tuple[str | int, ...]
@@ -44,11 +43,3 @@ class Reading:
     def warn(self, note: str) -> None:
         """Notes something that callers should know but that refuses nothing."""
         self.warnings.append(note)
-
-
-def refusal(problems: Sequence[Problem]) -> InvalidRequest:
-    """The error for these problems; its text names the first places."""
-    named = [f"{problem.path.lstrip('/') or 'body'} {problem.message}" for problem in problems[:3]]
-    more = len(problems) - len(named)
-    text = "; ".join(named) + (f"; and {more} more" if more else "")
-    return InvalidRequest(f"Invalid request parameters: {text}", tuple(problems))

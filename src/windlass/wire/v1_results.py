@@ -125,6 +125,15 @@ class TaskResult(ExtractResult, kw_only=True):
     task: ResultTask
 
 
+class LegacyResult(ExtractResult, kw_only=True):
+    """An extraction result with the flat keys of the legacy API (section 20)."""
+
+    html_content: str | None
+    parsing: Any
+    query_time: Time
+    driver: str | None
+
+
 class _Rendered(ExtractResult, kw_only=True):
     """The same with data already in the caller's words, whatever the formats are."""
 
@@ -212,6 +221,19 @@ def with_task(result: bytes, task: Task) -> bytes:
         error_code=why.code if why else UNSET,
     )
     return b"".join((memoryview(result)[:-1], b',"task":', _encoder.encode(view), b"}"))
+
+
+def legacy_result(result: bytes) -> bytes:
+    """The result with the flat keys that readers of the legacy API look for (section 20)."""
+    document = msgspec.json.decode(result)
+    data, metadata = document["data"], document["metadata"]
+    flat = {
+        "html_content": data.get("html"),
+        "parsing": data.get("parsing"),
+        "query_time": metadata["query_time"],
+        "driver": metadata.get("driver"),
+    }
+    return _encoder.encode(document | flat)
 
 
 def _data(page: Extraction) -> dict[str, Any]:

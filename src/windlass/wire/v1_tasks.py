@@ -83,13 +83,41 @@ class TaskList(msgspec.Struct, kw_only=True):
     pagination: Pagination
 
 
+class LegacyPagination(Pagination, kw_only=True):
+    """The same in both spellings."""
+
+    has_next_: bool = msgspec.field(name="hasNext")
+    next_cursor_: str | None = msgspec.field(name="nextCursor")
+
+
+class LegacyTaskList(msgspec.Struct, kw_only=True):
+    """One page of tasks as the legacy API spells it (section 20)."""
+
+    data: list[TaskItem]
+    pagination: LegacyPagination
+
+
 _encoder = msgspec.json.Encoder()
 
 
 def creation_reply(task: Task, base: str) -> bytes:
     """Answer to an asynchronous call: always pending, even if the work has begun (5.2)."""
-    pending = msgspec.structs.replace(task, state=State.QUEUED, failure=None, status_code=None)
-    return _encoder.encode(CreationReply(task_id=task.id, task=_detail(pending, base)))
+    created_at = timestamp(task.created_at)
+    link = f"{base}/v1/tasks/{task.id}"
+    detail = TaskDetail(
+        id=task.id,
+        state=STATES[State.QUEUED],
+        status=STATUSES[State.QUEUED],
+        status_url=link,
+        download_url=link + "/results",
+        created_at=created_at,
+        modified_at=created_at,
+        account_name=task.account,
+        input=msgspec.Raw(task.input.encode()),
+        query=query_of(msgspec.json.decode(task.input)),
+        api_type=task.api,
+    )
+    return _encoder.encode(CreationReply(task_id=task.id, task=detail))
 
 
 def task_reply(task: Task, base: str, result: bytes | None = None) -> bytes:
@@ -102,28 +130,34 @@ def task_reply(task: Task, base: str, result: bytes | None = None) -> bytes:
 
 def task_list(page: ListPage, base: str) -> bytes:
     """One page of tasks, in exactly the published properties (D22)."""
-    items = [TaskItem(**_common(task, base)) for task in page.tasks]
-    pagination = Pagination(
-        has_next=page.next_cursor is not None, next_cursor=page.next_cursor, total=page.total
-    )
-    return _encoder.encode(TaskList(data=items, pagination=pagination))
+    has_next, cursor = page.next_cursor is not None, page.next_cursor
+    pagination = Pagination(has_next=has_next, next_cursor=cursor, total=page.total)
+    return _encoder.encode(TaskList(data=_items(page, base), pagination=pagination))
 
 
 def legacy_task_list(page: ListPage, base: str) -> bytes:
-    """The same in the spelling of the legacy API (section 20), both spellings side by side."""
-    document = msgspec.json.decode(task_list(page, base))
-    more = {"hasNext": page.next_cursor is not None, "nextCursor": page.next_cursor}
-    document["pagination"] |= more
-    return _encoder.encode(document)
+    """The same with the legacy spelling beside it."""
+    has_next, cursor = page.next_cursor is not None, page.next_cursor
+    pagination = LegacyPagination(
+        has_next=has_next,
+        next_cursor=cursor,
+        total=page.total,
+        has_next_=has_next,
+        next_cursor_=cursor,
+    )
+    return _encoder.encode(LegacyTaskList(data=_items(page, base), pagination=pagination))
+
+
+def _items(page: ListPage, base: str) -> list[TaskItem]:
+    return [TaskItem(**_common(task, base)) for task in page.tasks]
 
 
 def _detail(task: Task, base: str) -> TaskDetail:
+    view = TaskDetail(**_common(task, base), status=STATUSES[task.state])
     why = reason(task.state, task.failure)
-    return TaskDetail(
-        **_common(task, base),
-        status=STATUSES[task.state],
-        error_code=why.code if why else UNSET,
-    )
+    if why is not None:
+        view.error_code = why.code
+    return view
 
 
 def _common(task: Task, base: str) -> dict[str, Any]:

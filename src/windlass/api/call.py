@@ -1,0 +1,110 @@
+"""Call: one request in flight. Reply: what goes back. Handlers turn the one into the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qsl
+from uuid import UUID, uuid4
+
+import msgspec
+from starlette.types import Receive, Scope
+
+from windlass.errors import InvalidRequest, Problem
+from windlass.model.account import Account
+from windlass.wire.document import refusal
+
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
+
+
+class CallerGone(Exception):  # noqa: N818 - named like the error tree
+    """The connection ended before the answer; there is nobody to tell."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer: status, body, headers beyond the usual ones."""
+
+    body: bytes
+    status: int = 200
+    media_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Call:
+    """One request. `id` names it in answers and logs; `task_id` the task it is about, if any.
+
+    `account` is set before a handler sees a call that needs a key.
+    """
+
+    __slots__ = ("account", "body", "id", "receive", "scope", "task_id")
+
+    account: Account
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.id = uuid4()
+        self.task_id = self.id
+        self.body = b""
+
+    def header(self, name: bytes) -> str:
+        """The first value of a header given in lower case; "" if absent."""
+        for key, value in self.scope["headers"]:
+            if key == name:
+                return str(value, "latin-1")
+        return ""
+
+    def query(self) -> dict[str, str]:
+        """Query parameters; of repeated ones the last."""
+        text = self.scope["query_string"].decode("latin-1")
+        try:
+            return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
+        except ValueError as error:
+            raise InvalidRequest("Too many query parameters") from error
+
+    def whole_number(self, name: str, default: int) -> int:
+        """A query parameter that must be an integer of at least 1. Raises InvalidRequest."""
+        text = self.query().get(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"-?[0-9]{1,18}", text):
+            raise _refused_query(name, "must be integer", "type", {"type": "integer"})
+        if int(text) < 1:
+            params = {"comparison": ">=", "limit": 1}
+            raise _refused_query(name, "must be >= 1", "minimum", params)
+        return int(text)
+
+    def path_id(self, name: str) -> UUID | None:
+        """A UUID in the path; None if it is not one."""
+        text = self.scope["path_params"][name]
+        try:
+            return UUID(text) if len(text) == 36 else None
+        except ValueError:
+            return None
+
+    def base(self, public_url: str) -> str:
+        """What links in the answer start with: the setting, or the address that was called."""
+        if public_url:
+            return public_url.rstrip("/")
+        scope = self.scope
+        host = self.header(b"host")
+        if not _HOST.fullmatch(host):
+            server = scope.get("server") or ("localhost", None)
+            host = server[0] if server[1] is None else f"{server[0]}:{server[1]}"
+        return f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
+
+    async def gone(self) -> None:
+        """Returns when the caller hangs up. Only after the body was read."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+def _refused_query(
+    name: str, message: str, keyword: str, params: dict[str, object]
+) -> InvalidRequest:
+    schema_path = f"#/properties/{name}/{keyword}"
+    problem = Problem(f"/{name}", message, keyword=keyword, schema_path=schema_path, params=params)
+    return refusal([problem])

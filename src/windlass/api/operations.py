@@ -1,0 +1,240 @@
+"""Every operation of the API as data: the router, /openapi.json and /docs are made from it.
+
+A path missing here does not exist. Handlers are bound by name in app.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from windlass.api.keys import KeyBody, KeyCreated, KeyList
+from windlass.wire.v1_body import AsyncExtractBody, ExtractBody
+from windlass.wire.v1_errors import Error400, Error429, Error500, ErrorText
+from windlass.wire.v1_results import ExtractResult, LegacyResult, TaskResult
+from windlass.wire.v1_tasks import CreationReply, LegacyTaskList, TaskList, TaskReply
+
+
+class Health(msgspec.Struct):
+    """The process answers."""
+
+    status: str
+
+
+class Readiness(msgspec.Struct):
+    """What must work for requests to be served, by name: "ok" or what is wrong."""
+
+    status: str
+    checks: dict[str, str]
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """A query parameter with its JSON Schema."""
+
+    name: str
+    doc: str
+    schema: dict[str, Any]
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One method of one path and its aliases. `answers`: status → type, or media type, or None.
+
+    `guarded`: needs a key, so 401, 429 and 500 are possible besides `answers`.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    doc: str = ""
+    group: str
+    aliases: tuple[str, ...] = ()
+    body: type | None = None
+    body_required: bool = True
+    query: tuple[Parameter, ...] = ()
+    answers: dict[int, type | str | None]
+    guarded: bool = True
+    legacy: bool = False
+
+    def all_answers(self) -> dict[int, type | str | None]:
+        """Every status this operation can answer with."""
+        common: dict[int, type | str | None] = {401: ErrorText, 429: Error429, 500: Error500}
+        posted: dict[int, type | str | None] = {400: Error400, 408: ErrorText, 413: ErrorText}
+        more = (common if self.guarded else {}) | (posted if self.body else {})
+        return dict(sorted((more | self.answers).items()))
+
+
+_LISTING = (
+    Parameter(
+        "limit",
+        "Tasks per page; more than 1000 are answered 1000 at a time.",
+        {"type": "integer", "minimum": 1, "maximum": 10**18 - 1, "default": 100},
+    ),
+    Parameter("cursor", "next_cursor of the page before.", {"type": "string"}),
+)
+_INCLUDE = Parameter(
+    "include", "result: the task's result inside it, once there is one.", {"type": "string"}
+)
+_SYNC: dict[int, type | str | None] = {
+    403: ErrorText,
+    501: Error500,
+    555: Error500,
+}
+
+OPERATIONS = (
+    Operation(
+        name="extract",
+        method="POST",
+        path="/v1/extract",
+        aliases=("/v2/extract", "/v1/realtime/web"),
+        group="Extract",
+        summary="Extract a page now",
+        doc="Waits for the page. A target that answers with an unexpected status still gives 200 "
+        "with status failed; 500, 501 and 555 mean that it gave none, and error_code says why.",
+        body=ExtractBody,
+        answers={200: ExtractResult, **_SYNC},
+    ),
+    Operation(
+        name="extract_async",
+        method="POST",
+        path="/v1/extract/async",
+        aliases=("/v2/extract/async", "/api/v1/async/web"),
+        group="Extract",
+        summary="Extract a page later",
+        doc="Answers as soon as the task is stored for good.",
+        body=AsyncExtractBody,
+        answers={200: CreationReply},
+    ),
+    Operation(
+        name="list_tasks",
+        method="GET",
+        path="/v1/tasks",
+        aliases=("/v1/tasks/list", "/v2/tasks"),
+        group="Tasks",
+        summary="List tasks",
+        doc="Newest first. Cursors stay valid while tasks arrive.",
+        query=_LISTING,
+        answers={200: TaskList, 400: Error400},
+    ),
+    Operation(
+        name="list_tasks_legacy",
+        method="GET",
+        path="/api/v1/tasks/list",
+        aliases=("/api/v1/tasks", "/api/v2/tasks"),
+        group="Legacy",
+        summary="List tasks, legacy spelling",
+        query=_LISTING,
+        answers={200: LegacyTaskList, 400: Error400},
+        legacy=True,
+    ),
+    Operation(
+        name="get_task",
+        method="GET",
+        path="/v1/tasks/{task_id}",
+        aliases=("/v2/tasks/{task_id}", "/api/v1/tasks/{task_id}", "/api/v2/tasks/{task_id}"),
+        group="Tasks",
+        summary="Read a task",
+        query=(_INCLUDE,),
+        answers={200: TaskReply, 400: Error400, 404: ErrorText},
+    ),
+    Operation(
+        name="get_results",
+        method="GET",
+        path="/v1/tasks/{task_id}/results",
+        aliases=(
+            "/v2/tasks/{task_id}/results",
+            "/api/v1/tasks/{task_id}/results",
+            "/api/v2/tasks/{task_id}/results",
+        ),
+        group="Tasks",
+        summary="Read a task's result",
+        doc="404 while the task runs (Task results not ready) and after retention (Task results "
+        "expired).",
+        answers={200: TaskResult, 404: ErrorText},
+    ),
+    Operation(
+        name="extract_legacy",
+        method="POST",
+        path="/api/v1/realtime/web",
+        group="Legacy",
+        summary="Extract a page now, with the legacy API's flat keys as well",
+        body=ExtractBody,
+        answers={200: LegacyResult, **_SYNC},
+        legacy=True,
+    ),
+    Operation(
+        name="create_key",
+        method="POST",
+        path="/v1/keys",
+        group="Keys",
+        summary="Make an API key",
+        doc="Account main only.",
+        body=KeyBody,
+        body_required=False,
+        answers={200: KeyCreated, 404: ErrorText},
+    ),
+    Operation(
+        name="list_keys",
+        method="GET",
+        path="/v1/keys",
+        group="Keys",
+        summary="List API keys",
+        doc="Account main only.",
+        answers={200: KeyList, 404: ErrorText},
+    ),
+    Operation(
+        name="revoke_key",
+        method="DELETE",
+        path="/v1/keys/{key_id}",
+        group="Keys",
+        summary="Revoke an API key",
+        doc="Account main only. Takes effect within ten seconds.",
+        answers={204: None, 404: ErrorText},
+    ),
+    Operation(
+        name="health",
+        method="GET",
+        path="/healthz",
+        group="Server",
+        summary="Whether the process answers",
+        answers={200: Health},
+        guarded=False,
+    ),
+    Operation(
+        name="readiness",
+        method="GET",
+        path="/readyz",
+        group="Server",
+        summary="Whether requests can be served",
+        answers={200: Readiness, 503: Readiness},
+        guarded=False,
+    ),
+    Operation(
+        name="metrics",
+        method="GET",
+        path="/metrics",
+        group="Server",
+        summary="Numbers for Prometheus",
+        answers={200: "text/plain"},
+        guarded=False,
+    ),
+    Operation(
+        name="openapi",
+        method="GET",
+        path="/openapi.json",
+        group="Server",
+        summary="This description as OpenAPI 3.1",
+        answers={200: "application/json"},
+        guarded=False,
+    ),
+    Operation(
+        name="docs",
+        method="GET",
+        path="/docs",
+        group="Server",
+        summary="This description as a page",
+        answers={200: "text/html"},
+        guarded=False,
+    ),
+)

@@ -1,0 +1,65 @@
+"""Calls that read what was started: tasks and their results (contract 8)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from windlass.api.call import Call, Reply
+from windlass.api.verbs import Verbs
+from windlass.errors import ResultsExpired, ResultsNotReady, TaskNotFound
+from windlass.settings import Settings
+from windlass.wire.v1_results import empty_result, with_task
+from windlass.wire.v1_tasks import legacy_task_list, task_list, task_reply
+
+LIST_DEFAULT = 100
+LIST_MOST = 1000
+"""Tasks in one answer at most; more come with the next cursor."""
+
+
+class Records:
+    """Handlers that read tasks of the calling account."""
+
+    def __init__(self, settings: Settings, service: Verbs) -> None:
+        self._settings = settings
+        self._service = service
+
+    async def list(self, call: Call) -> Reply:
+        """One page of tasks."""
+        return await self._list(call, legacy=False)
+
+    async def list_legacy(self, call: Call) -> Reply:
+        """One page of tasks with the pagination keys of the legacy API beside ours."""
+        return await self._list(call, legacy=True)
+
+    async def _list(self, call: Call, *, legacy: bool) -> Reply:
+        limit = min(call.whole_number("limit", LIST_DEFAULT), LIST_MOST)
+        cursor = call.query().get("cursor") or None
+        page = await self._service.list(call.account, cursor, limit)
+        render = legacy_task_list if legacy else task_list
+        return Reply(render(page, call.base(self._settings.public_url)))
+
+    async def get(self, call: Call) -> Reply:
+        """One task; with ?include=result its result too, once there is one."""
+        task_id = _task_id(call)
+        result = None
+        task = await self._service.get(call.account, task_id)
+        if call.query().get("include") == "result" and task.state.terminal:
+            try:
+                task, stored = await self._service.results(call.account, task_id)
+                result = stored or empty_result(task)
+            except (ResultsExpired, ResultsNotReady):
+                result = None
+        return Reply(task_reply(task, call.base(self._settings.public_url), result))
+
+    async def results(self, call: Call) -> Reply:
+        """A finished task's result with the task itself."""
+        task, result = await self._service.results(call.account, _task_id(call))
+        return Reply(with_task(result or empty_result(task), task))
+
+
+def _task_id(call: Call) -> UUID:
+    task_id = call.path_id("task_id")
+    if task_id is None:
+        raise TaskNotFound
+    call.task_id = task_id
+    return task_id

@@ -1,0 +1,41 @@
+"""The verbs of Service that the API uses, as a seam: what it is given and what it may call."""
+
+from __future__ import annotations
+
+from typing import Protocol
+from uuid import UUID
+
+from windlass.model.account import Account, KeyRecord
+from windlass.model.request import ExtractRequest
+from windlass.model.stats import Stats
+from windlass.model.task import ListPage, Task
+
+
+class Verbs(Protocol):
+    """What a Windlass server can be asked to do; errors as windlass.service documents them."""
+
+    async def extract(
+        self, account: Account, request: ExtractRequest, input: bytes, *, interactive: bool
+    ) -> Task: ...
+
+    async def wait(self, task: Task, timeout_s: float) -> Task: ...
+
+    async def get(self, account: Account, task_id: UUID) -> Task: ...
+
+    async def list(self, account: Account, cursor: str | None, limit: int) -> ListPage: ...
+
+    async def results(self, account: Account, task_id: UUID) -> tuple[Task, bytes]: ...
+
+    async def cancel(self, account: Account, task_id: UUID) -> Task: ...
+
+    async def authenticate(self, key: str) -> Account: ...
+
+    async def create_key(self, account: Account, name: str) -> tuple[KeyRecord, str]: ...
+
+    async def keys(self, account: Account) -> tuple[KeyRecord, ...]: ...
+
+    async def revoke_key(self, account: Account, key_id: UUID) -> None: ...
+
+    async def ready(self) -> dict[str, str]: ...
+
+    async def stats(self) -> Stats: ...

@@ -1,0 +1,88 @@
+"""Calls that start work: extract, now or later (contract 7.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from windlass.api.call import Call, CallerGone, Reply
+from windlass.api.verbs import Verbs
+from windlass.errors import RequestTimeout
+from windlass.model.page import Failure
+from windlass.model.task import State, Task
+from windlass.settings import Settings
+from windlass.wire.v1_errors import Envelope, failure_envelope
+from windlass.wire.v1_extract import read_extract
+from windlass.wire.v1_results import empty_result, legacy_result
+from windlass.wire.v1_tasks import creation_reply
+from windlass.wire.v1_terms import reason
+
+MARGIN_S = 5.0
+"""Time a synchronous answer may take beyond the caller's own budget for the page."""
+
+
+class Work:
+    """Handlers that submit tasks."""
+
+    def __init__(self, settings: Settings, service: Verbs) -> None:
+        self._settings = settings
+        self._service = service
+
+    async def extract_async(self, call: Call) -> Reply:
+        """Accepts a task and answers at once."""
+        read = read_extract(call.body, now=time.time(), asynchronous=True)
+        task = await self._service.extract(
+            call.account, read.request, read.input, interactive=False
+        )
+        call.task_id = task.id
+        return Reply(creation_reply(task, call.base(self._settings.public_url)))
+
+    async def extract(self, call: Call) -> Reply:
+        """Submits the same task and waits for it."""
+        read = read_extract(call.body, now=time.time(), asynchronous=False)
+        task = await self._service.extract(call.account, read.request, read.input, interactive=True)
+        call.task_id = task.id
+        budget_s = self._settings.sync_timeout
+        if read.request.timeout_ms is not None:
+            budget_s = min(budget_s, read.request.timeout_ms / 1000 + MARGIN_S)
+        task = await self._wait(call, task, budget_s)
+        if not task.state.terminal:
+            task = await self._service.cancel(call.account, task.id)
+            if task.state is State.CANCELLED or not task.state.terminal:
+                late = RequestTimeout(f"No answer within {budget_s:g} s")
+                return _sent(failure_envelope(Failure.of(late), task.id))
+        return await self._answer(call, task)
+
+    async def extract_legacy(self, call: Call) -> Reply:
+        """The same for readers of the legacy API."""
+        reply = await self.extract(call)
+        return Reply(legacy_result(reply.body)) if reply.status == 200 else reply
+
+    async def _answer(self, call: Call, task: Task) -> Reply:
+        """The result, whatever the target's status; an error if the target gave no answer."""
+        why = reason(task.state, task.failure)
+        if why is not None and task.status_code is None:
+            return _sent(failure_envelope(why, task.id))
+        task, result = await self._service.results(call.account, task.id)
+        return Reply(result or empty_result(task))
+
+    async def _wait(self, call: Call, task: Task, budget_s: float) -> Task:
+        """The task when it ends or time is up. A caller who hangs up takes queued work along."""
+        waiting = asyncio.ensure_future(self._service.wait(task, budget_s))
+        leaving = asyncio.ensure_future(call.gone())
+        try:
+            await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                return waiting.result()
+        finally:
+            waiting.cancel()
+            leaving.cancel()
+            await asyncio.gather(waiting, leaving, return_exceptions=True)
+        now = await self._service.get(call.account, task.id)
+        if now.state is State.QUEUED:
+            await self._service.cancel(call.account, task.id)
+        raise CallerGone
+
+
+def _sent(envelope: Envelope) -> Reply:
+    return Reply(envelope.body, envelope.status, headers=envelope.headers)

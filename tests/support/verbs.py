@@ -1,0 +1,168 @@
+"""A small double of Service for tests of the HTTP edge: one account's tasks in a dict."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import msgspec
+
+from windlass.errors import (
+    InvalidRequest,
+    NotFound,
+    ResultsExpired,
+    ResultsNotReady,
+    TaskNotFound,
+    Unauthorized,
+    WindlassError,
+)
+from windlass.model.account import Account, KeyRecord
+from windlass.model.page import Extraction, Failure
+from windlass.model.request import ExtractRequest
+from windlass.model.stats import Depth, Stats, Tally
+from windlass.model.task import ListPage, State, Task
+from windlass.wire.v1_results import result_body
+
+NOW = datetime(2026, 3, 1, 8, 15, 30, 120000, tzinfo=UTC)
+ACCOUNTS = {
+    "main-key": Account(1, "main", UUID(int=1)),
+    "other-key": Account(2, "other", UUID(int=2)),
+}
+
+
+class FakeVerbs:
+    """Remembers what it was asked. `finish` decides what a waited-for task comes to."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[UUID, Task] = {}
+        self.stored: dict[UUID, bytes] = {}
+        self.requests: list[tuple[ExtractRequest, bytes, bool]] = []
+        self.cancelled: list[UUID] = []
+        self.records: dict[UUID, KeyRecord] = {}
+        self.raises: WindlassError | Exception | None = None
+        self.expired = False
+        self.checks = {"database": "ok"}
+        self.finish = asyncio.Event()
+        self.finish.set()
+        self.outcome: Extraction | Failure = Extraction(
+            url="http://site.test/", status=200, values={"html": "<p>hi</p>"}, driver="vx6"
+        )
+        self.waiting = asyncio.Event()
+
+    async def authenticate(self, key: str) -> Account:
+        if key not in ACCOUNTS:
+            raise Unauthorized
+        return ACCOUNTS[key]
+
+    async def extract(
+        self, account: Account, request: ExtractRequest, input: bytes, *, interactive: bool
+    ) -> Task:
+        if self.raises:
+            raise self.raises
+        self.requests.append((request, input, interactive))
+        task = Task(
+            id=uuid4(),
+            account_id=account.id,
+            account=account.name,
+            kind="extract",
+            api="extract",
+            state=State.QUEUED,
+            lane="web:site.test:80",
+            input=input.decode(),
+            request=msgspec.json.encode(request).decode(),
+            created_at=NOW,
+            modified_at=NOW,
+            listed=not interactive,
+        )
+        self.tasks[task.id] = task
+        return task
+
+    def end(self, task_id: UUID, outcome: Extraction | Failure, *, stores: bool = True) -> Task:
+        """Ends a task as the worker would."""
+        task = self.tasks[task_id]
+        page = outcome if isinstance(outcome, Extraction) else None
+        failure = page.failure if page else outcome
+        assert not isinstance(failure, Extraction)
+        task = msgspec.structs.replace(
+            task,
+            state=State.FAILED if failure else State.SUCCEEDED,
+            failure=failure,
+            status_code=page.status if page else None,
+        )
+        self.tasks[task_id] = task
+        if stores:
+            self.stored[task_id] = result_body(
+                extraction=page,
+                failure=failure,
+                task_id=task_id,
+                request=msgspec.json.decode(task.request, type=ExtractRequest),
+                received_at=NOW,
+                duration_ms=12,
+            )
+        return task
+
+    async def wait(self, task: Task, timeout_s: float) -> Task:
+        self.waiting.set()
+        try:
+            await asyncio.wait_for(self.finish.wait(), timeout_s)
+        except TimeoutError:
+            return self.tasks[task.id]
+        return self.end(task.id, self.outcome)
+
+    async def get(self, account: Account, task_id: UUID) -> Task:
+        task = self.tasks.get(task_id)
+        if task is None or task.account_id != account.id:
+            raise TaskNotFound
+        return task
+
+    async def list(self, account: Account, cursor: str | None, limit: int) -> ListPage:
+        if cursor == "bad":
+            raise InvalidRequest("cursor is not one of ours")
+        mine = [task for task in self.tasks.values() if task.account_id == account.id]
+        more = "next" if len(mine) > limit else None
+        return ListPage(tuple(mine[:limit]), more, len(mine))
+
+    async def results(self, account: Account, task_id: UUID) -> tuple[Task, bytes]:
+        task = await self.get(account, task_id)
+        if not task.state.terminal:
+            raise ResultsNotReady(task=task)
+        if self.expired:
+            raise ResultsExpired
+        return task, self.stored.get(task_id, b"")
+
+    async def cancel(self, account: Account, task_id: UUID) -> Task:
+        task = await self.get(account, task_id)
+        if not task.state.terminal:
+            task = msgspec.structs.replace(task, state=State.CANCELLED)
+            self.tasks[task_id] = task
+            self.cancelled.append(task_id)
+        return task
+
+    async def create_key(self, account: Account, name: str) -> tuple[KeyRecord, str]:
+        record = KeyRecord(uuid4(), name, "wl_abc", NOW)
+        self.records[record.id] = record
+        return record, "wl_abcdef"
+
+    async def keys(self, account: Account) -> tuple[KeyRecord, ...]:
+        return tuple(self.records.values())
+
+    async def revoke_key(self, account: Account, key_id: UUID) -> None:
+        if self.records.pop(key_id, None) is None:
+            raise NotFound("Key not found")
+
+    async def ready(self) -> dict[str, str]:
+        return self.checks
+
+    async def stats(self) -> Stats:
+        if self.raises:
+            raise self.raises
+        return Stats(
+            depths=(Depth("waiting", 3, 1.5),),
+            tallies=(
+                Tally("extract", "succeeded", "", 5, 1.0),
+                Tally("extract", "failed", "dns_failed", 2, 0.5),
+            ),
+            workers=1,
+            slots=32,
+        )
