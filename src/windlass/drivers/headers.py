@@ -12,7 +12,7 @@ import msgspec
 
 from windlass.drivers.locales import accept_language, resolved_locale
 from windlass.drivers.looks import Look, brands, look_of, user_agent
-from windlass.drivers.redirects import Hop, resolved, without_fragment
+from windlass.drivers.redirects import Hop, first_hop, resolved, without_fragment
 from windlass.errors import InvalidRequest
 from windlass.model.request import ExtractRequest, HeaderValue, Referrer
 
@@ -55,11 +55,17 @@ EXTERNAL_REFERRERS: dict[str, str] = {
 """What a visitor coming from there sends: these sites let only their origin through."""
 
 
-def referrer_of(referrer: Referrer, url: str, draw: int = 0) -> str:
-    """The page that a request of this policy seems to come from, "" for none.
+def opening(request: ExtractRequest, draw: int = 0) -> Hop:
+    """The first hop, coming from where the request's referrer policy says.
 
-    `draw` chooses for "random"; any number does.
+    `draw` chooses for "random"; any number does. Raises InvalidRequest.
     """
+    hop = first_hop(request)
+    return msgspec.structs.replace(hop, referrer=referrer_of(request.referrer, hop.url, draw))
+
+
+def referrer_of(referrer: Referrer, url: str, draw: int = 0) -> str:
+    """The page that a request of this policy seems to come from, "" for none."""
     if referrer == "random":
         known = tuple(EXTERNAL_REFERRERS.values())
         return known[draw % len(known)]

@@ -55,8 +55,11 @@ class Trail(msgspec.Struct, frozen=True):
     requests: tuple[str, ...] = ()
 
 
-def first_hop(request: ExtractRequest, referrer: str = "") -> Hop:
-    """The request as the caller wishes it. Raises InvalidRequest for what cannot be fetched."""
+def first_hop(request: ExtractRequest) -> Hop:
+    """The request as the caller wishes it, without a referrer yet.
+
+    Raises InvalidRequest for what cannot be fetched.
+    """
     parsed = _parsed(request.url)
     if parsed is None or parsed.protocol not in _SCHEMES:
         raise InvalidRequest("The URL must be an absolute http or https URL.")
@@ -71,7 +74,6 @@ def first_hop(request: ExtractRequest, referrer: str = "") -> Hop:
         method=request.method,
         body=body,
         authorization=authorization,
-        referrer=referrer,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from windlass.drivers.headers import compose, referrer_of
+from windlass.drivers.headers import compose, opening, referrer_of
 from windlass.drivers.locales import accept_language, resolved_locale
 from windlass.drivers.looks import brands
 from windlass.drivers.redirects import first_hop, redirected, refreshed
@@ -19,7 +19,7 @@ PLAIN = "http://shop.example.com/cart?x#y"
 
 def fields(url: str = SECURE, cookies: str = "", **options: Any) -> list[tuple[str, str]]:
     request = ExtractRequest(url=url, **options)
-    return compose(request, first_hop(request, referrer_of(request.referrer, url)), cookies)
+    return compose(request, opening(request), cookies)
 
 
 def sent(url: str = SECURE, cookies: str = "", **options: Any) -> dict[str, str]:
