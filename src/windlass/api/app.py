@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from windlass.api.call import Handler
 from windlass.api.door import Absent, Door, Entry, Resource
 from windlass.api.keys import Keys
-from windlass.api.metrics import Metrics
+from windlass.api.metrics import Metrics, watching_loop
 from windlass.api.operations import OPERATIONS
 from windlass.api.records import Records
 from windlass.api.standing import Standing
@@ -37,7 +37,7 @@ def create_app(settings: Settings, service: Verbs) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
-        async with metrics.watching_loop():
+        async with watching_loop():
             yield
 
     resources = {path: Resource(door, entries[path]) for path in entries}

@@ -43,7 +43,7 @@ class Standing:
                 stats = await self._service.stats()
         except (WindlassError, TimeoutError):
             stats = None  # windlass_up says so
-        body = self._metrics.text(stats)
+        body = await self._metrics.text(stats)
         return Reply(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def openapi(self, call: Call) -> Reply:

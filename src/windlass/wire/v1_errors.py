@@ -185,10 +185,11 @@ def failure_envelope(failure: Failure, task_id: UUID) -> Envelope:
         return _unanswered(status, failure.code, failure.message or failure.code, task_id)
     if status == 400:
         problem = Problem("", failure.message, keyword="unsupported")
-        return _encode_400(failure.message, failure.code, (problem,))
+        refused = _encode_400(failure.message, failure.code, (problem,))
+        return msgspec.structs.replace(refused, headers=_FINAL)
     text = f"Domain is blocked: {failure.message}" if status == 403 else failure.message
     body = ErrorText(msg=text, error=text, error_code=failure.code, task_id=task_id)
-    return Envelope(status, _encoder.encode(body))
+    return Envelope(status, _encoder.encode(body), _FINAL)
 
 
 def _unanswered(status: int, code: str, message: str, task_id: UUID) -> Envelope:
