@@ -1,0 +1,311 @@
+"""The impersonating driver, vx6-stealth: a real browser's TLS and HTTP/2 handshake, by wreq.
+
+wreq dials nothing itself: every connection goes through our egress proxy, which holds the address
+guard. Decompression, redirects and cookies are ours too, so that both plain drivers act alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import msgspec
+import wreq
+from wreq import (
+    CertStore,
+    Emulation,
+    HeaderMap,
+    Http1Options,
+    Method,
+    Platform,
+    Policy,
+    Profile,
+    Runtime,
+    exceptions,
+)
+from wreq import Proxy as WreqProxy
+
+from windlass.drivers.fingerprints import Fingerprint, Profiles
+from windlass.drivers.headers import Fields as HeaderFields
+from windlass.drivers.headers import compose
+from windlass.drivers.looks import look_of
+from windlass.drivers.names import STEALTH
+from windlass.drivers.proxies import Proxies
+from windlass.drivers.redirects import Hop, without_fragment
+from windlass.drivers.tolerance import NO_HEAD
+from windlass.drivers.travel import (
+    Answer,
+    Errand,
+    Fields,
+    codings_of,
+    errand_for,
+    onward,
+    travel,
+)
+from windlass.drivers.wreq_failures import cut_short, unanswered
+from windlass.errors import InvalidResponse, TargetError
+from windlass.model.page import Failure, Page
+from windlass.model.request import ExtractRequest
+from windlass.net.answers import MAX_HEAD_BYTES
+from windlass.net.cookies import CookieJar
+from windlass.net.decoding import BodyDecoder
+from windlass.net.egress import Egress
+from windlass.net.guard import AddressGuard
+from windlass.net.relay import Limits
+from windlass.net.resolving import Resolve
+from windlass.net.upstream import Upstream
+from windlass.settings import Settings
+
+_IDLE_S = 8.0
+_IDLE_PER_HOST = 8
+_IDLE_CONNECTIONS = 256
+_HEADER_LINES = 1_000
+_GRACE_S = 1.0
+"""What wreq gets beyond the egress proxy's own deadline, which knows the reason better."""
+_REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
+_WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
+_CODES = range(400, 600)
+_BEFORE_LENGTH = 2
+"""Names before Content-Length, which browsers send right after Host and Connection."""
+_FOREIGN = (
+    exceptions.BodyError,
+    exceptions.BuilderError,
+    exceptions.ConnectionError,
+    exceptions.ConnectionResetError,
+    exceptions.DecodingError,
+    exceptions.ProxyConnectionError,
+    exceptions.RequestError,
+    exceptions.TimeoutError,
+    exceptions.TlsError,
+    exceptions.UpgradeError,
+)
+
+
+class ImpersonatingDriver:
+    """Fetches pages with a browser's fingerprint. One instance serves many fetches at once."""
+
+    capabilities: frozenset[str] = frozenset({"http2", "impersonate"})
+
+    def __init__(
+        self,
+        settings: Settings,
+        guard: AddressGuard,
+        proxies: Proxies | None = None,
+        resolve: Resolve | None = None,
+    ) -> None:
+        self._settings = settings
+        self._proxies = proxies or Proxies()
+        self._profiles = Profiles(name for name in dir(Profile) if not name.startswith("_"))
+        self._egress = Egress(guard, Limits(connect_s=settings.connect_timeout), resolve)
+        self._started = False
+        self._starting = asyncio.Lock()
+        self._runtime: Runtime | None = None
+        self._clients: dict[bool, wreq.Client] = {}
+        self._ways: dict[Upstream | None, WreqProxy] = {}
+
+    async def fetch(self, request: ExtractRequest, session: CookieJar) -> Page:
+        """See Driver. The whole fetch gets request.timeout_ms, at most settings.task_timeout."""
+        await self._start()
+        found = self._profiles.closest(request.emulation)
+        request = msgspec.structs.replace(request, emulation=found.emulation)
+        errand = errand_for(request, session, self._settings, (self._proxies, STEALTH))
+        if found.warning:
+            errand = msgspec.structs.replace(errand, warnings=(*errand.warnings, found.warning))
+
+        async def visit(errand: Errand, hop: Hop, cookies: str) -> tuple[Answer, Hop | None]:
+            return await self._visit(errand, hop, cookies, found)
+
+        return await travel(errand, visit, STEALTH, self._settings.max_redirects)
+
+    async def aclose(self) -> None:
+        """Closes every connection."""
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            client.close()
+        await self._egress.aclose()
+        self._started = False
+
+    # ------------------------------------------------------------ one hop
+
+    async def _visit(
+        self, errand: Errand, hop: Hop, cookies: str, look: Fingerprint
+    ) -> tuple[Answer, Hop | None]:
+        response = await self._ask(errand, hop, cookies, look)
+        async with response:
+            fields = _fields(response.headers)
+            status = response.status.as_int()
+            if status in _CODES and (ours := self._egress.error_in(dict(fields))):
+                raise ours
+            following = onward(hop, status, fields)
+            if following is not None:
+                return Answer(status, fields), following
+            return await self._read(errand, hop, response, fields), None
+
+    async def _ask(
+        self, errand: Errand, hop: Hop, cookies: str, look: Fingerprint
+    ) -> wreq.Response:
+        """Sends one request; returns when the head of the answer is here."""
+        fields = compose(errand.request, hop, cookies, self._settings.user_agent)
+        headers, order = _arranged(_completed(fields, hop, errand.request))
+        upstream = errand.proxy.upstream if errand.proxy else None
+        options: wreq.Request = {
+            "emulation": Emulation(
+                getattr(Profile, look.profile), getattr(Platform, look.platform), headers=False
+            ),
+            "proxy": self._way(upstream),
+            "headers": headers,
+            "orig_headers": order,
+        }
+        if hop.body is not None:
+            options["body"] = hop.body
+        method = getattr(Method, hop.method)
+        asked_at = time.monotonic()
+        try:
+            async with asyncio.timeout_at(errand.deadline):
+                client = self._client(hop.method in _REPEATABLE)
+                return await client.request(method, without_fragment(hop.url), **options)
+        except TimeoutError as error:
+            raise errand.out_of_time() from error
+        except _FOREIGN as error:
+            known = self._egress.failure(*_place(hop), upstream, asked_at)
+            raise known or unanswered(error, hop.origin) from error
+
+    async def _read(
+        self, errand: Errand, hop: Hop, response: wreq.Response, fields: Fields
+    ) -> Answer:
+        """The whole answer, or as much of it as could be read and why."""
+        decoder = BodyDecoder(codings_of(fields), self._settings.fetch_limit)
+        cut: TargetError | None = None
+        received = 0
+        try:
+            async with asyncio.timeout_at(errand.deadline), response.stream() as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, HeaderMap):
+                        continue
+                    received += len(piece)
+                    if not decoder.feed(bytes(piece)):
+                        await response.close()
+                        break
+        except TimeoutError:
+            cut = errand.out_of_time()
+        except _FOREIGN as error:
+            cut = cut_short(error, hop.origin, received)
+        body = decoder.finish(cut)
+        failure = body.failure
+        warnings = [f"unknown content coding {name!r} ignored" for name in decoder.unknown]
+        if response.version == wreq.Version.HTTP_09:
+            warnings.append(NO_HEAD)
+            if body.data.lstrip()[:1] != b"<":
+                failure = Failure.of(InvalidResponse())
+        if errand.request.http2 and response.version != wreq.Version.HTTP_2:
+            warnings.append("http2 requested, the target answered with HTTP/1.1")
+        return Answer(response.status.as_int(), fields, body.data, failure, tuple(warnings))
+
+    # ------------------------------------------------------------ what is made on first use
+
+    async def _start(self) -> None:
+        """Starts the egress proxy; not earlier, for the process may fork before its first fetch."""
+        async with self._starting:
+            if not self._started:
+                await self._egress.start()
+                self._started = True
+
+    def _client(self, kept: bool) -> wreq.Client:
+        """wreq's client; one that keeps connections, one that does not.
+
+        Requests that may not be repeated get a connection of their own: on a kept one, which the
+        site may be closing right now, nobody could tell whether they arrived.
+        """
+        client = self._clients.get(kept)
+        if client is None:
+            client = self._clients[kept] = self._make_client(kept)
+        return client
+
+    def _make_client(self, kept: bool) -> wreq.Client:
+        if self._runtime is None:
+            self._runtime = Runtime(workers=1, thread_name="wreq")
+        return wreq.Client(
+            runtime=self._runtime,
+            no_proxy=True,
+            redirect=Policy.none(),
+            referer=False,
+            gzip=False,
+            brotli=False,
+            deflate=False,
+            zstd=False,
+            connect_timeout=timedelta(seconds=self._settings.connect_timeout + _GRACE_S),
+            read_timeout=timedelta(seconds=self._settings.read_timeout),
+            pool_idle_timeout=timedelta(seconds=_IDLE_S),
+            pool_max_idle_per_host=_IDLE_PER_HOST if kept else 0,
+            pool_max_size=_IDLE_CONNECTIONS,
+            tls_verify=_trusted(),
+            http1_options=Http1Options(
+                http09_responses=True,
+                ignore_invalid_headers_in_responses=True,
+                allow_spaces_after_header_name_in_responses=True,
+                allow_obsolete_multiline_headers_in_responses=True,
+                max_headers=_HEADER_LINES,
+                max_buf_size=MAX_HEAD_BYTES,
+            ),
+        )
+
+    def _way(self, upstream: Upstream | None) -> WreqProxy:
+        way = self._ways.get(upstream)
+        if way is None:
+            login = self._egress.login(upstream)
+            way = WreqProxy.all(self._egress.url, username=login.username, password=login.password)
+            self._ways[upstream] = way
+        return way
+
+
+def _trusted() -> CertStore:
+    """The certificates that Python trusts here (SSL_CERT_FILE included), as aiohttp does."""
+    known = ssl.create_default_context().get_ca_certs(binary_form=True)
+    return CertStore(der_certs=known) if known else CertStore(default_paths=True)
+
+
+def _place(hop: Hop) -> tuple[str, int]:
+    """Host and port that a hop connects to."""
+    parts = urlsplit(hop.url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _completed(fields: HeaderFields, hop: Hop, request: ExtractRequest) -> HeaderFields:
+    """The fields with those that browsers send over HTTP/2 only, which https nearly always is."""
+    given = {name.lower() for name in request.headers}
+    more: HeaderFields = []
+    if hop.url.startswith("https:"):
+        look = look_of(request.emulation)
+        gecko = look.browser == "firefox" and not look.webkit
+        urgency = "u=1, i" if request.is_xhr else "u=0, i"
+        more = [("TE", "trailers")] if gecko else [("Priority", urgency)]
+    if hop.body is None and hop.method in _WITH_LENGTH:
+        more.append(("Content-Length", "0"))  # Fetch has it for them; wreq leaves it out
+    return fields + [field for field in more if field[0].lower() not in given]
+
+
+def _arranged(fields: HeaderFields) -> tuple[HeaderMap, list[str]]:
+    """The fields as wreq takes them: values by name, and the names in order and spelling."""
+    headers = HeaderMap()
+    spelled = {"host": "Host"}
+    for name, value in fields:
+        headers.append(name, value)
+        spelled.setdefault(name.lower(), name)
+        if len(spelled) == _BEFORE_LENGTH:
+            spelled.setdefault("content-length", "Content-Length")
+    return headers, list(spelled.values())
+
+
+def _fields(headers: HeaderMap) -> Fields:
+    return tuple((bytes(name).decode("latin-1"), _text(bytes(value))) for name, value in headers)
+
+
+def _text(value: bytes) -> str:
+    """UTF-8 if it is, else Latin-1."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
