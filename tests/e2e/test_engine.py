@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from pgqueuer.domain.models import Job
 
-from tests.support.postgres import new_database, running_postgres
+from tests.support.postgres import emptied_database, new_database, running_postgres
 from tests.support.waiting import eventually_async
 from windlass.errors import InvalidRequest, TaskNotFound
 from windlass.model.account import Account
@@ -41,7 +41,7 @@ async def server() -> AsyncIterator[str]:
 
 @pytest.fixture
 async def database(server: str) -> AsyncIterator[Database]:
-    opened = await Database.open(await new_database(server))
+    opened = await Database.open(await emptied_database(server))
     yield opened
     await opened.aclose()
 
@@ -137,8 +137,8 @@ async def catalogue(dsn: str) -> list[tuple[Any, ...]]:
 
 
 async def test_a_migrated_database_equals_a_fresh_one(server: str) -> None:
-    fresh = await new_database(server, migrated=False)
-    stepped = await new_database(server, migrated=False)
+    fresh = await new_database(server)
+    stepped = await new_database(server)
     await migrate(fresh)
     await migrate(stepped, from_steps=True)
     assert await catalogue(fresh) == await catalogue(stepped)
@@ -146,7 +146,7 @@ async def test_a_migrated_database_equals_a_fresh_one(server: str) -> None:
 
 
 async def test_processes_that_migrate_at_once_do_not_collide(server: str) -> None:
-    dsn = await new_database(server, migrated=False)
+    dsn = await new_database(server)
     versions = await asyncio.gather(*(migrate(dsn) for _ in range(8)))
     assert len(set(versions)) == 1
 

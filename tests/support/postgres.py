@@ -1,4 +1,4 @@
-"""A real PostgreSQL for a test session, and an empty migrated database for each test."""
+"""A real PostgreSQL for a test session, and databases in it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from windlass.storage import migrate
+from windlass.storage.database import SCHEMA
 from windlass.storage.embedded import EmbeddedPostgres
 from windlass.storage.embedded.config import ADMIN, ROLE
 
 _NUMBERS = itertools.count(1)
-_TEMPLATE = "migrated"
+_SHARED = "emptied"
 
 
 @asynccontextmanager
@@ -44,26 +45,49 @@ async def _trust_the_kernel(dsn: str) -> None:
         await connection.close()
 
 
-async def new_database(server: str, *, migrated: bool = True) -> str:
-    """The DSN of a database that nobody else uses."""
+async def new_database(server: str) -> str:
+    """The DSN of a database that nobody else uses, without a schema."""
     name = f"test_{os.getpid()}_{next(_NUMBERS)}"
-    connection = await asyncpg.connect(server, user=ADMIN)
-    try:
-        if not migrated:
-            await connection.execute(f"CREATE DATABASE {name} OWNER {ROLE}")
-        else:
-            await _ensure_template(connection, server)
-            await connection.execute(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {_TEMPLATE}")
-    finally:
-        await connection.close()
+    await _create(server, name)
     return _in_database(server, name)
 
 
-async def _ensure_template(connection: asyncpg.Connection, server: str) -> None:
-    known = "SELECT 1 FROM pg_database WHERE datname = $1"
-    if await connection.fetchval(known, _TEMPLATE) is None:
-        await connection.execute(f"CREATE DATABASE {_TEMPLATE} OWNER {ROLE}")
-        await migrate(_in_database(server, _TEMPLATE))
+async def emptied_database(server: str) -> str:
+    """The DSN of a migrated database that holds nothing. One test at a time may use it."""
+    dsn = _in_database(server, _SHARED)
+    connection = await asyncpg.connect(server)
+    try:
+        known = "SELECT 1 FROM pg_database WHERE datname = $1"
+        exists = await connection.fetchval(known, _SHARED)
+    finally:
+        await connection.close()
+    if not exists:
+        await _create(server, _SHARED)
+        await migrate(dsn)
+    await _empty(dsn)
+    return dsn
+
+
+async def _create(server: str, name: str) -> None:
+    connection = await asyncpg.connect(server, user=ADMIN)
+    try:
+        await connection.execute(f"CREATE DATABASE {name} OWNER {ROLE}")
+    finally:
+        await connection.close()
+
+
+async def _empty(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        tables = await connection.fetch(
+            "SELECT tablename FROM pg_tables WHERE schemaname = $1 AND tablename <> $2",
+            SCHEMA,
+            "schema_version",
+        )
+        names = ", ".join(f"{SCHEMA}.{row['tablename']}" for row in tables)
+        await connection.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    finally:
+        await connection.close()
 
 
 def _in_database(server: str, name: str) -> str:
