@@ -20,7 +20,7 @@ from pgqueuer.domain.models import Job
 from pgqueuer.domain.types import QueueManagerId
 
 from windlass import metrics
-from windlass.blobs import Blobs, open_blobs, result_key
+from windlass.blobs import Blobs, open_blobs, result_key, result_keys
 from windlass.errors import (
     EngineError,
     RequestTimeout,
@@ -228,7 +228,7 @@ class Worker:
     async def _finish(self, task: Task, job: Job, outcome: Outcome) -> None:
         key = None
         if outcome.result is not None:
-            key = result_key(task.id)
+            key = result_key(task.id, task.attempt)
             try:
                 await self._storing.call((key, outcome.result))
             except StorageFull as error:
@@ -259,6 +259,9 @@ class Worker:
     async def _store(self, items: Sequence[tuple[str, bytes]]) -> Sequence[None]:
         await self._blobs.put(items)
         return [None] * len(items)
+
+    async def _delete_results(self, tasks: Sequence[tuple[UUID, int]]) -> None:
+        await self._blobs.delete([key for id, count in tasks for key in result_keys(id, count)])
 
     def _kind(self, name: str) -> Kind:
         if name not in self._kinds:
@@ -317,7 +320,7 @@ class Worker:
             self._admit.set()
 
     async def _tidy(self) -> None:
-        await self._maintenance.tidy(self._blobs.delete)
+        await self._maintenance.tidy(self._delete_results)
         await self._blobs.sweep()
 
     async def _listen(self) -> None:

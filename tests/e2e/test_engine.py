@@ -430,10 +430,10 @@ async def test_results_expire_before_their_tasks_are_purged(database: Database) 
     await engine.admit_all()
     (job,) = await engine.jobs()
     assert await engine.finish(await engine.claim(job), job)
-    deleted: list[str] = []
+    deleted: list[tuple[UUID, int]] = []
 
-    async def delete(keys: Sequence[str]) -> None:
-        deleted.extend(keys)
+    async def delete(tasks: Sequence[tuple[UUID, int]]) -> None:
+        deleted.extend(tasks)
 
     async def age(seconds: float) -> Task:
         moment = datetime.now(UTC) - timedelta(seconds=seconds)
@@ -443,16 +443,17 @@ async def test_results_expire_before_their_tasks_are_purged(database: Database) 
 
     assert not (await age(30)).result_expired
     assert (await age(90)).result_expired
-    assert deleted == ["results/x.json"]
+    assert deleted == [(task_id, 1)]
     with pytest.raises(TaskNotFound):
         await age(130)
+    assert deleted == [(task_id, 1)] * 2
 
 
 async def test_a_task_never_started_fails_in_the_end(engine: Engine) -> None:
     (task_id,) = await engine.accept()
     await engine.database.relaxed.execute("UPDATE task SET created_at = now() - interval '25 h'")
 
-    async def delete(_: Sequence[str]) -> None:
+    async def delete(_: Sequence[tuple[UUID, int]]) -> None:
         return
 
     await engine.maintenance.tidy(delete)

@@ -47,7 +47,16 @@ def open_blobs(settings: Settings) -> Blobs:
     return BLOBS.get(scheme)(settings)
 
 
-def result_key(task_id: UUID) -> str:
-    """Where a task's result lives: the same for every attempt, spread over 256 folders."""
+def result_key(task_id: UUID, attempt: int) -> str:
+    """Where the result of one attempt lives, spread over 256 folders.
+
+    Each attempt has a key of its own: a worker that comes back after its lease ran out writes
+    its bytes before it learns that its outcome is dropped.
+    """
     text = str(task_id)
-    return f"results/{text[:2]}/{text}.json"
+    return f"results/{text[:2]}/{text}-{attempt}.json"
+
+
+def result_keys(task_id: UUID, attempts: int) -> list[str]:
+    """Every key that a task with so many attempts may have written to."""
+    return [result_key(task_id, attempt) for attempt in range(1, attempts + 1)]

@@ -346,7 +346,7 @@ WITH old AS (
     ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE task SET result_expired = true FROM old WHERE task.id = old.id
-RETURNING task.result_key;
+RETURNING task.id, task.attempt;
 
 -- name: purge_tasks
 -- Tasks long past their time, a slice per call.
@@ -355,7 +355,7 @@ WITH old AS (
     WHERE finished_at < now() - make_interval(secs => $1) AND result_expired
     ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
-DELETE FROM task USING old WHERE task.id = old.id RETURNING task.id;
+DELETE FROM task USING old WHERE task.id = old.id RETURNING task.id, task.attempt;
 
 -- name: expire_waiting
 -- Tasks that were never started in time fail, a slice per call.
