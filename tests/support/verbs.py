@@ -49,6 +49,8 @@ class FakeVerbs:
             url="http://site.test/", status=200, values={"html": "<p>hi</p>"}, driver="vx6"
         )
         self.waiting = asyncio.Event()
+        self.budgets: list[float] = []
+        self.patience_s = 60.0
 
     async def authenticate(self, key: str) -> Account:
         if key not in ACCOUNTS:
@@ -104,8 +106,9 @@ class FakeVerbs:
 
     async def wait(self, task: Task, timeout_s: float) -> Task:
         self.waiting.set()
+        self.budgets.append(timeout_s)
         try:
-            await asyncio.wait_for(self.finish.wait(), timeout_s)
+            await asyncio.wait_for(self.finish.wait(), min(timeout_s, self.patience_s))
         except TimeoutError:
             return self.tasks[task.id]
         return self.end(task.id, self.outcome)

@@ -63,7 +63,10 @@ def _written_out(node: Any, parts: Mapping[str, Any]) -> Any:
 def problems(kind: type, document: Any) -> list[Problem]:
     """What is wrong with a decoded document, at most MOST entries; empty if nothing is."""
     errors = _validator(kind).iter_errors(document)
-    return [_problem(error) for error in islice(errors, MOST)]
+    found = [_problem(error) for error in islice(errors, MOST)]
+    mistyped = {problem.path for problem in found if problem.keyword == "type"}
+    # Of a value of the wrong type nothing else is worth saying.
+    return [each for each in found if each.keyword == "type" or each.path not in mistyped]
 
 
 def pointer(*steps: str | int) -> str:
