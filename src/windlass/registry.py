@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Generic, TypeVar, cast
 
 from windlass.errors import MissingExtra, Unsupported
@@ -30,14 +29,21 @@ class Registry(Generic[T]):
         self._paths = dict(paths)
         self._extras = dict(extras or {})
         self._loaded: dict[str, T] = {}
-        for point in entry_points(group=f"windlass.{family}"):
-            self._paths[point.name] = point.value
+        self._overlaid = False
 
     def __contains__(self, name: object) -> bool:
-        return name in self._paths
+        return name in self._known()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._paths)
+        return iter(self._known())
+
+    def path(self, name: str) -> str:
+        """"module:attribute" of a member; Unsupported lists the known names."""
+        known = self._known()
+        if name not in known:
+            names = ", ".join(sorted(known))
+            raise Unsupported(f"unknown {self.family} {name!r}; known: {names}")
+        return known[name]
 
     def get(self, name: str) -> T:
         """The member; Unsupported lists the known names, MissingExtra says what to install."""
@@ -46,11 +52,7 @@ class Registry(Generic[T]):
         return self._loaded[name]
 
     def _load(self, name: str) -> T:
-        path = self._paths.get(name)
-        if path is None:
-            known = ", ".join(sorted(self._paths))
-            raise Unsupported(f"unknown {self.family} {name!r}; known: {known}")
-        module, _, attribute = path.partition(":")
+        module, _, attribute = self.path(name).partition(":")
         try:
             return cast(T, getattr(import_module(module), attribute))
         except ModuleNotFoundError as error:
@@ -61,3 +63,14 @@ class Registry(Generic[T]):
                 f"{self.family} {name!r} needs the extra {extra!r}: "
                 f"pip install 'windlass[{extra}]' (missing module {error.name})"
             ) from error
+
+    def _known(self) -> dict[str, str]:
+        if not self._overlaid:
+            # Here and not above: page-reading processes import registries without using them, and
+            # this module alone would make them half as large again.
+            from importlib.metadata import entry_points
+
+            for point in entry_points(group=f"windlass.{self.family}"):
+                self._paths[point.name] = point.value
+            self._overlaid = True
+        return self._paths

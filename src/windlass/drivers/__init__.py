@@ -5,12 +5,18 @@ One file per driver; reached by name through DRIVERS.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from windlass.model.page import Page
 from windlass.model.request import ExtractRequest
 from windlass.net.cookies import CookieJar
+from windlass.net.guard import AddressGuard
 from windlass.registry import Registry
+from windlass.settings import Settings
+
+if TYPE_CHECKING:
+    from windlass.drivers.proxies import Proxies
 
 
 class Driver(Protocol):
@@ -34,7 +40,10 @@ class Driver(Protocol):
         ...
 
 
-DRIVERS: Registry[type[Driver]] = Registry(
+DriverMaker = Callable[[Settings, AddressGuard, "Proxies"], Driver]
+"""Drivers are made of the settings, the guard that every connection passes, and the proxies."""
+
+DRIVERS: Registry[DriverMaker] = Registry(
     "driver",
     {
         "vx6": "windlass.drivers.http:HttpDriver",

@@ -1,0 +1,146 @@
+"""The pipeline without storage: driver(s) → page → formats → Extraction.
+
+Used by kinds and, without a server, by the command line. Knows nothing of tasks and accounts; an
+Extractor belongs to one event loop and serves many extractions at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from windlass.drivers import DRIVERS, Driver
+from windlass.drivers.choose import DriverPlan, choose_drivers, installed_drivers
+from windlass.drivers.proxies import Proxies
+from windlass.errors import (
+    AddressRefused,
+    BadRedirect,
+    DnsFailed,
+    EngineError,
+    RequestTimeout,
+    TargetError,
+    UnexpectedStatus,
+    WindlassError,
+)
+from windlass.formats.reader import Reader
+from windlass.metrics import FETCH_SECONDS
+from windlass.model.page import Extraction, Failure, Page
+from windlass.model.request import ExtractRequest
+from windlass.net.cookies import CookieJar
+from windlass.net.guard import AddressGuard
+from windlass.settings import Settings
+
+_SAME_FOR_ALL = (AddressRefused, BadRedirect, DnsFailed)
+"""What another driver cannot change."""
+_LOOKS_BLOCKED = frozenset({401, 403, 405, 406, 407, 408, 409, 418, 421, 425, 429})
+"""Statuses by which sites turn visitors away; another driver may fare better, as after any 5xx."""
+
+
+class Extractor:
+    """Fetches pages and makes their formats. Drivers and readers start when first used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._guard = AddressGuard(settings.allow_addresses)
+        self._proxies = Proxies.load(settings)
+        self._installed = installed_drivers()
+        self._drivers: dict[str, Driver] = {}
+        self._reader = Reader(settings)
+
+    async def extract(self, request: ExtractRequest, jar: CookieJar) -> Extraction:
+        """The page and its formats; `jar` gives cookies and takes in those that are set.
+
+        An unexpected status, a body that is not whole or a page that cannot be read is an
+        Extraction with a `failure` and everything that could be made all the same. Raises
+        TargetError if there is no answer (RequestTimeout when the request's whole budget is
+        spent), RequestError if the request cannot be served, EngineError if we are to blame.
+        """
+        budget_s = self._budget_s(request)
+        try:
+            async with asyncio.timeout(budget_s) as timeout:
+                return await self._extract(request, jar)
+        except TimeoutError as error:
+            if timeout.expired():
+                raise RequestTimeout(f"The request exceeded its {budget_s:g} s") from error
+            raise EngineError(f"unexpected {error!r}") from error
+        except WindlassError:
+            raise
+        except Exception as error:
+            raise EngineError(f"unexpected {error!r}") from error
+
+    async def aclose(self) -> None:
+        """Closes connections and ends child processes."""
+        for driver in self._drivers.values():
+            await driver.aclose()
+        await self._reader.aclose()
+
+    def _budget_s(self, request: ExtractRequest) -> float:
+        if request.timeout_ms is None:
+            return self._settings.task_timeout
+        return min(request.timeout_ms / 1000, self._settings.task_timeout)
+
+    async def _extract(self, request: ExtractRequest, jar: CookieJar) -> Extraction:
+        plan = choose_drivers(request, self._installed)
+        page = await self._fetch(request, jar, plan)
+        read = await self._reader.read(page, request)
+        return Extraction(
+            url=page.url,
+            status=page.status,
+            values=read.values,
+            redirects=page.redirects,
+            driver=page.driver,
+            warnings=(*plan.warnings, *page.warnings, *read.warnings),
+            failure=page.failure or _failure(page, request) or read.failure,
+            partial=page.failure is not None,
+            egress=page.egress,
+        )
+
+    async def _fetch(self, request: ExtractRequest, jar: CookieJar, plan: DriverPlan) -> Page:
+        """The first page that will do, else the best that was had: an answer beats none."""
+        steps = [step.driver for step in plan.attempts for _ in range(step.count)]
+        best: Page | None = None
+        refusal: TargetError | None = None
+        for name in steps:
+            try:
+                page = await self._visit(name, request, jar)
+            except TargetError as error:
+                refusal = error
+                if isinstance(error, _SAME_FOR_ALL):
+                    break
+                continue
+            if _will_do(page, request):
+                return page
+            if best is None or best.failure is not None:
+                best = page
+        if best is not None:
+            return best
+        raise refusal or EngineError("the plan has no drivers")
+
+    async def _visit(self, name: str, request: ExtractRequest, jar: CookieJar) -> Page:
+        driver = self._drivers.get(name)
+        if driver is None:
+            made = DRIVERS.get(name)(self._settings, self._guard, self._proxies)
+            driver = self._drivers.setdefault(name, made)
+        with FETCH_SECONDS.labels(name).time():
+            return await driver.fetch(request, jar)
+
+
+def _expected(status: int, request: ExtractRequest) -> bool:
+    """Whether the caller counts this status as success (contract 7.3): any 2xx if not said."""
+    if request.expected_statuses:
+        return status in request.expected_statuses
+    return 200 <= status < 300
+
+
+def _failure(page: Page, request: ExtractRequest) -> Failure | None:
+    if _expected(page.status, request):
+        return None
+    return Failure.of(UnexpectedStatus(f"Unexpected status code {page.status}"))
+
+
+def _will_do(page: Page, request: ExtractRequest) -> bool:
+    """Whether no other attempt is worth making."""
+    if page.failure is not None:
+        return False
+    if _expected(page.status, request):
+        return True
+    return page.status not in _LOOKS_BLOCKED and page.status < 500

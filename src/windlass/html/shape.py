@@ -1,0 +1,268 @@
+"""Brings a page into the form that Markdown can say. Used by tree.py.
+
+The renderer is faithful to the tree; what pages hide in it (scripts, permalinks, layout tables,
+definition lists, spans of cells) is put right here, in the tree, before it renders.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+import turbohtml
+from turbohtml import Element, Text
+
+from windlass.html.markdown import RAW_TAGS
+from windlass.html.tables import shape_table
+
+_UNSEEN = (
+    "script",
+    "style",
+    "noscript",
+    "template",
+    "iframe",
+    "noframes",
+    "svg",
+    "canvas",
+    "audio",
+    "video",
+    "select",
+    "datalist",
+    "annotation",
+    "annotation-xml",
+)
+_HIDDEN = '[hidden],[style*="display:none" i],[style*="display: none" i]'
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+_SELF_LINKS = frozenset({"¶", "#", "§", "🔗", "⚓", "\uf0c1", "permalink", "link"})
+_EMPHATIC = frozenset({"b", "strong", "em", "i"})
+_BLOCKS = "p,div,ul,ol,dl,table,pre,blockquote,section,article,h1,h2,h3,h4,h5,h6"
+
+
+def drop_invisible(document: turbohtml.Document) -> None:
+    """Removes what a reader of the rendered page does not see."""
+    for element in list(document.iter_elements(_UNSEEN)):
+        element.decompose()
+    document.remove(_HIDDEN)
+
+
+def shape(document: turbohtml.Document) -> None:
+    """Makes everything that Markdown has a form for take that form."""
+    found: dict[str, list[Element]] = defaultdict(list)
+    for element in document.iter_elements(_SHAPED):
+        found[element.tag].append(element)
+    for tag in _SHAPED:
+        if elements := found.get(tag):
+            _SHAPERS[tag](elements)
+
+
+# ---------------------------------------------------------------- headings, links, images
+
+
+def _shape_headings(headings: Iterable[Element]) -> None:
+    for heading in headings:
+        for link in list(heading.iter_elements("a")):
+            if _is_permalink(link):
+                link.decompose()
+        if not _says_something(heading):
+            heading.unwrap()
+
+
+def _is_permalink(link: Element) -> bool:
+    """Whether this is the link to itself that documentation tools hang on headings and terms."""
+    if "#" not in (link.attr("href") or ""):
+        return False
+    text = link.text.strip().lower()
+    return text in _SELF_LINKS or (not text and link.find("img") is None)
+
+
+def _shape_links(links: Iterable[Element]) -> None:
+    for link in links:
+        target = link.attr("href")
+        if target is None:
+            continue
+        if target[:11].lower() == "javascript:" or not _named(link):
+            del link.attrs["href"]
+        elif (heading := link.find(list(_HEADINGS))) is not None:
+            _link_heading_instead(link, heading, target)
+
+
+def _named(link: Element) -> bool:
+    """Whether a link has something to show; an icon's accessible name is put in its place."""
+    if _says_something(link):
+        return True
+    name = (link.attr("aria-label") or link.attr("title") or "").strip()
+    if name:
+        link.append(Text(name))
+    return bool(name)
+
+
+def _link_heading_instead(link: Element, heading: Element, target: str) -> None:
+    """A link around a whole card would flatten it; its heading carries the link as well."""
+    heading.wrap_children(Element("a", {"href": target}))
+    link.unwrap()
+
+
+def _drop_empty(items: Iterable[Element]) -> None:
+    """Items whose content was invisible leave no bullet behind."""
+    for item in items:
+        if not item.text.strip() and item.find(["img", "hr"]) is None and item.find() is not None:
+            item.decompose()
+
+
+def _shape_images(images: Iterable[Element]) -> None:
+    for image in images:
+        tiny = image.attr("width") in ("0", "1") and image.attr("height") in ("0", "1")
+        if tiny:
+            image.decompose()
+        elif image.attr("src") is None:
+            image.replace_with(Text(image.attr("alt") or ""))
+
+
+def _says_something(element: Element) -> bool:
+    return bool(element.text.strip()) or element.find("img") is not None
+
+
+# ---------------------------------------------------------------- code
+
+
+def _shape_code(blocks: Iterable[Element]) -> None:
+    for block in blocks:
+        block.remove(".linenos,.lineno,.linenodiv,.line-numbers-rows,.gutter")
+        language = _language(block)
+        if language:
+            code = block.find("code") or block
+            code.attrs["class"] = f"language-{language}"
+
+
+def _language(block: Element) -> str:
+    """The language of a code block as one of the usual highlighters notes it, "" if unknown."""
+    candidates = [*block.iter_elements("code")][:1]
+    candidates.append(block)
+    wrappers = (node for node in block.ancestors if isinstance(node, Element))
+    candidates.extend(islice(wrappers, 2))
+    for element in candidates:
+        noted = [element.attr("data-lang"), element.attr("data-language")]
+        noted.extend(_LANGUAGE_CLASS.findall(element.attr("class") or ""))
+        for name in noted:
+            if name and (language := _known_name(name)):
+                return language
+    return ""
+
+
+_LANGUAGE_CLASS = re.compile(
+    r"(?<!\S)(?:language-|lang-|highlight-source-|highlight-text-|highlight-|brush:\s*)([\w#+.-]+)"
+)
+_LANGUAGE = re.compile(r"[a-z][a-z0-9#+.-]{0,29}")
+
+
+def _known_name(name: str) -> str:
+    name = name.strip().lower()
+    if name in _NO_LANGUAGE or not _LANGUAGE.fullmatch(name):
+        return ""
+    return _ALIASES.get(name, name)
+
+
+_ALIASES = {"python3": "python", "py3": "python", "html-basic": "html"}
+_NO_LANGUAGE = frozenset({"default", "none", "text", "plain", "plaintext", "notranslate", "source"})
+
+
+def _as_code(elements: Iterable[Element]) -> None:
+    for element in elements:
+        element.tag = "code"
+
+
+# ---------------------------------------------------------------- definition lists
+
+
+def _shape_definitions(lists: Iterable[Element]) -> None:
+    """Terms become list items with their definitions below: Markdown has no other form that
+    nests, and the hierarchy of an API reference is in the nesting."""
+    for definitions in lists:
+        definitions.strip_tags(":scope > div")
+        definitions.tag = "ul"
+        members = [child for child in definitions.children if isinstance(child, Element)]
+        _set_off_terms(members)
+        item: Element | None = None
+        for child in members:
+            if child.tag not in ("dt", "dd"):
+                continue
+            if item is None or child.tag == "dt":
+                item = Element("li")
+                child.insert_before(item)
+            elif len(item):
+                item.append(Element("br"))
+            _move_children(child, item)
+
+
+def _set_off_terms(members: list[Element]) -> None:
+    """Makes terms that are defined bold."""
+    defined = False
+    for member in reversed(members):
+        if member.tag == "dd":
+            defined = True
+        elif member.tag == "dt":
+            for link in list(member.iter_elements("a")):
+                if _is_permalink(link):
+                    link.decompose()
+            if defined and _may_be_bold(member):
+                member.wrap_children(Element("strong"))
+
+
+def _may_be_bold(term: Element) -> bool:
+    """Whether bold says something: not on a mere link, as in a table of contents, nor on what is
+    emphatic already."""
+    only = term[0] if len(term) == 1 else None
+    if isinstance(only, Element) and only.tag in _EMPHATIC:
+        return False
+    text = term.text.strip()
+    if not text or term.select_one(_BLOCKS) is not None:
+        return False
+    link = term.find("a")
+    return link is None or link.text.strip() != text
+
+
+def _move_children(source: Element, target: Element) -> None:
+    for child in list(source.children):
+        target.append(child)
+    source.decompose()
+
+
+# ---------------------------------------------------------------- inline odds and ends
+
+
+def _shape_scripts(elements: Iterable[Element]) -> None:
+    """Raised text keeps its position, 10<sup>6</sup> is not 106; a footnote mark is just a link."""
+    for element in elements:
+        plain = element.find("a") is not None or not element.text.strip()
+        if not plain and element.closest("code,pre") is None:
+            element.insert(0, Text(RAW_TAGS[f"<{element.tag}>"]))
+            element.append(Text(RAW_TAGS[f"</{element.tag}>"]))
+        element.unwrap()
+
+
+def _keep_parentheses(elements: Iterable[Element]) -> None:
+    for element in elements:
+        element.tag = "span"
+
+
+def _shape_tables(tables: Iterable[Element]) -> None:
+    for table in reversed(list(tables)):  # inner before outer
+        shape_table(table)
+
+
+_SHAPERS: dict[str, Callable[[Iterable[Element]], None]] = {
+    **dict.fromkeys(_HEADINGS, _shape_headings),
+    "img": _shape_images,
+    "a": _shape_links,
+    "li": _drop_empty,
+    "pre": _shape_code,
+    "tt": _as_code,
+    "sup": _shape_scripts,
+    "sub": _shape_scripts,
+    "rp": _keep_parentheses,
+    "dl": _shape_definitions,
+    "table": _shape_tables,
+}
+_SHAPED = tuple(_SHAPERS)

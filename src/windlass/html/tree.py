@@ -1,0 +1,165 @@
+"""The parsed page: what formats may ask of it, whatever parser is behind it (turbohtml today).
+
+Used by formats inside page-reading processes only. Hostile input may crash or stall the parser:
+never call this in a process that does anything else.
+"""
+
+from __future__ import annotations
+
+import re
+from html.entities import html5
+
+import turbohtml
+from turbohtml import HTMLParseError
+
+from windlass.html import markdown, plain
+from windlass.html.main_content import choose, keep_only
+from windlass.html.shape import drop_invisible, shape
+from windlass.html.urls import Resolver, is_web, resolve, without_fragment
+
+_LINKING = ("a", "area", "frame", "img")
+_XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
+
+
+class Tree:
+    """One page. Its views change the tree; each brings it into the state that it needs."""
+
+    def __init__(self, source: str, url: str, *, xml: bool = False) -> None:
+        self._source = _from_xhtml(source) if xml else source
+        self._url = url
+        self._main_only = ""
+        self._main: Tree | None = None
+        self._links: list[str] | None = None
+        self._parse()
+
+    def links(self) -> list[str]:
+        """Where the page leads: absolute http(s) URLs without fragments, once each, in order.
+
+        Counts <a>, <area> and <frame>, resolved as a browser does, <base> honoured.
+        """
+        if self._links is None:
+            self._links = self._absolutize()
+        return self._links
+
+    def text(self) -> str:
+        """The visible text, blocks on lines of their own."""
+        self._prepare(shaped=False)
+        return plain.render(self._document)
+
+    def markdown(self) -> str:
+        """The visible page as GitHub-flavoured Markdown with absolute links."""
+        self._prepare(shaped=True)
+        return markdown.render(self._document)
+
+    def main_content(self, warnings: list[str]) -> Tree:
+        """The page with its main content only; itself, with a warning, if none is found."""
+        if self._main is None:
+            choice = choose(self._source)
+            self._main = Tree(self._source, self._url)
+            self._main._main_only = choice.text
+            if choice.note:
+                warnings.append(choice.note)
+            if not choice.text.strip():
+                warnings.append("no main content was found: the whole page is given")
+        return self._main
+
+    # ------------------------------------------------------------ states of the tree
+
+    def _parse(self) -> None:
+        # As with scripts on: <noscript> is then no content, which is what a reader sees.
+        self._document = turbohtml.parse(self._source, scripting=True, positions=False)
+        self._links = None
+        self._cleaned = False
+        self._shaped = False
+
+    def _prepare(self, *, shaped: bool) -> None:
+        if self._shaped and not shaped:
+            self._parse()
+        if not self._cleaned:
+            self.links()
+            drop_invisible(self._document)
+            if self._main_only:
+                keep_only(self._document, self._main_only)
+            self._cleaned = True
+        if shaped and not self._shaped:
+            shape(self._document)
+            self._shaped = True
+
+    def _absolutize(self) -> list[str]:
+        """Makes links and images absolute in the tree and lists where they lead."""
+        found: dict[str, None] = {}
+        resolver = Resolver(self._base())
+        for element in self._document.iter_elements(_LINKING):
+            tag = element.tag
+            if tag == "img":
+                _show(element, resolver)
+                continue
+            name = "src" if tag == "frame" else "href"
+            reference = element.attr(name)
+            if reference is None:
+                continue
+            target = resolver(reference)
+            if target is None:
+                del element.attrs[name]
+                continue
+            element.attrs[name] = target
+            if is_web(target):
+                found[without_fragment(target)] = None
+        return list(found)
+
+    def _base(self) -> str:
+        """What references are relative to (HTML, section 2.4.1, "document base URL")."""
+        own = resolve(self._url, "") or self._url
+        for element in self._document.iter_elements("base"):
+            reference = element.attr("href")
+            if reference is not None:
+                base = resolve(own, reference)
+                return base if base is not None and is_web(base) else own
+        return own
+
+
+def _show(image: turbohtml.Element, resolver: Resolver) -> None:
+    """Gives an image the address it is loaded from in the end, none if it has none of its own."""
+    for name in ("src", "data-src", "data-original", "data-lazy-src"):
+        reference = image.attr(name)
+        if reference and reference.lstrip()[:5].lower() != "data:":
+            target = resolver(reference)
+            if target is not None and is_web(target):
+                image.attrs["src"] = target
+                return
+    srcset = image.attr("srcset") or image.attr("data-srcset") or ""
+    first = srcset.strip().partition(" ")[0].rstrip(",")
+    target = resolver(first) if first and not first.startswith("data:") else None
+    if target is not None and is_web(target):
+        image.attrs["src"] = target
+    else:
+        image.attrs.pop("src", None)
+
+
+# ---------------------------------------------------------------- XHTML
+
+_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
+
+
+def _from_xhtml(source: str) -> str:
+    """XHTML as the HTML that parses to the same tree; unchanged where it is not well-formed.
+
+    Only an XML parser knows that `<script src="x"/>` or `<div/>` is over. A browser shows an error
+    page for what is not well-formed; the HTML parser makes more of it.
+    """
+    for attempt in (source, _ENTITY.sub(_entity, source)):
+        try:
+            document = turbohtml.parse_xml(attempt)
+        except HTMLParseError:
+            continue
+        for node in list(document.descendants):
+            if isinstance(node, turbohtml.CData):
+                node.replace_with(turbohtml.Text(node.data))
+        return document.html
+    return source
+
+
+def _entity(match: re.Match[str]) -> str:
+    if match[1] in _XML_ENTITIES or (characters := html5.get(match[1] + ";")) is None:
+        return match[0]
+    return "".join(f"&#{ord(character)};" for character in characters)

@@ -1,0 +1,51 @@
+"""Links as a browser resolves them (WHATWG URL). Used by tree.py in page-reading processes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import ada_url
+
+_WEB = ("http:", "https:")
+
+
+_CACHED_LENGTH = 512
+
+
+def resolve(base: str, reference: str) -> str | None:
+    """The absolute URL that `reference` means on a page with this base URL, None if none."""
+    try:
+        return str(ada_url.join_url(base, reference))
+    except ValueError:
+        return None
+
+
+_resolve_cached = lru_cache(maxsize=4096)(resolve)
+
+
+def is_web(url: str) -> bool:
+    """Whether an absolute URL can be fetched."""
+    return url.startswith(_WEB)
+
+
+def without_fragment(url: str) -> str:
+    """The URL up to its fragment."""
+    return url.partition("#")[0]
+
+
+class Resolver:
+    """Resolves the references of one page. Pages of one folder share what was resolved before."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+        path = base.partition("#")[0].partition("?")[0]
+        self._folder = path[: path.rfind("/") + 1] if is_web(base) else base
+
+    def __call__(self, reference: str) -> str | None:
+        """The absolute URL, None if `reference` is not a URL here."""
+        if len(reference) > _CACHED_LENGTH:
+            return resolve(self._base, reference)
+        # "", "?query" and "#fragment" keep the page's own name; a name starts from its folder.
+        if reference[:1].isalnum():
+            return _resolve_cached(self._folder, reference)
+        return _resolve_cached(self._base, reference)
