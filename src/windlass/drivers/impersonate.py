@@ -46,7 +46,7 @@ from windlass.drivers.travel import (
     travel,
 )
 from windlass.drivers.wreq_failures import cut_short, unanswered
-from windlass.errors import InvalidResponse, TargetError
+from windlass.errors import BodyTruncated, InvalidResponse, ReadTimeout, TargetError
 from windlass.model.page import Failure, Page
 from windlass.model.request import ExtractRequest
 from windlass.net.answers import MAX_HEAD_BYTES
@@ -62,7 +62,10 @@ from windlass.settings import Settings
 _IDLE_S = 8.0
 _IDLE_PER_HOST = 8
 _IDLE_CONNECTIONS = 256
-_HEADER_LINES = 1_000
+_HEADER_LINES = 2_048
+_CRUMBS = 20_000
+_CRUMB_BYTES = 64
+"""Beyond so many pieces, bodies of smaller ones than this cost more than they can be worth."""
 _GRACE_S = 1.0
 """What wreq gets beyond the egress proxy's own deadline, which knows the reason better."""
 _REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
@@ -178,19 +181,29 @@ class ImpersonatingDriver:
     ) -> Answer:
         """The whole answer, or as much of it as could be read and why."""
         decoder = BodyDecoder(codings_of(fields), self._settings.fetch_limit)
+        loop = asyncio.get_running_loop()
+        silence_s = self._settings.read_timeout
         cut: TargetError | None = None
-        received = 0
+        received = count = 0
         try:
-            async with asyncio.timeout_at(errand.deadline), response.stream() as pieces:
+            async with (
+                asyncio.timeout_at(min(errand.deadline, loop.time() + silence_s)) as scope,
+                response.stream() as pieces,
+            ):
                 async for piece in pieces:
+                    scope.reschedule(min(errand.deadline, loop.time() + silence_s))
                     if isinstance(piece, HeaderMap):
                         continue
                     received += len(piece)
-                    if not decoder.feed(bytes(piece)):
+                    count += 1
+                    if count > _CRUMBS + received // _CRUMB_BYTES:
+                        cut = BodyTruncated(f"The target's answer came in {count:,} crumbs.")
+                    if not decoder.feed(bytes(piece)) or cut:
                         await response.close()
                         break
         except TimeoutError:
-            cut = errand.out_of_time()
+            late = loop.time() >= errand.deadline
+            cut = errand.out_of_time() if late else ReadTimeout(f"{hop.origin} stopped sending.")
         except _FOREIGN as error:
             cut = cut_short(error, hop.origin, received)
         body = decoder.finish(cut)
@@ -227,6 +240,7 @@ class ImpersonatingDriver:
     def _make_client(self, kept: bool) -> wreq.Client:
         if self._runtime is None:
             self._runtime = Runtime(workers=1, thread_name="wreq")
+        connect_s = self._settings.connect_timeout + _GRACE_S
         return wreq.Client(
             runtime=self._runtime,
             no_proxy=True,
@@ -236,8 +250,9 @@ class ImpersonatingDriver:
             brotli=False,
             deflate=False,
             zstd=False,
-            connect_timeout=timedelta(seconds=self._settings.connect_timeout + _GRACE_S),
-            read_timeout=timedelta(seconds=self._settings.read_timeout),
+            connect_timeout=timedelta(seconds=connect_s),
+            # wreq counts it from the request's start: connecting must be over by then.
+            read_timeout=timedelta(seconds=max(self._settings.read_timeout, connect_s + _GRACE_S)),
             pool_idle_timeout=timedelta(seconds=_IDLE_S),
             pool_max_idle_per_host=_IDLE_PER_HOST if kept else 0,
             pool_max_size=_IDLE_CONNECTIONS,
