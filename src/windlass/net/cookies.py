@@ -117,16 +117,14 @@ class CookieJar:
         if cookies:
             self.add(cookies, url)
 
-    def __len__(self) -> int:
-        return len(self._held)
-
     def add(self, cookies: Iterable[Cookie], url: str = "") -> None:
         """Takes in cookies as given: no rule about who may set them, for the caller may.
 
         Cookies without a domain get that of `url` and are sent to that host only. Names and
         values that cannot be sent in a header are dropped.
         """
-        site = _site(url) if url else None
+        cookies = tuple(cookies)
+        site = _site(url) if url and cookies else None
         for cookie in cookies:
             domain = _canonical_domain(cookie.domain) or (site.host if site else "")
             if not domain or not _sendable(cookie.name, cookie.value):
