@@ -21,10 +21,10 @@ HEAD_TIMEOUT_S = 30.0
 KEEP_ALIVE_S = 75
 SPARE_FILES = 200
 GRACE_SLACK_S = 5
+_REFUSAL = b'{"status":"failed","msg":"Request header fields are too large"}'
 _REFUSED_HEAD = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-type: application/json\r\ncontent-length: 46\r\nconnection: close\r\n\r\n"
-    b'{"error":"Request header fields are too large"}'
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
+    b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(_REFUSAL), _REFUSAL)
 )
 
 

@@ -37,6 +37,7 @@ RESTART_PAUSES_S = (0.0, 0.25, 0.5, 1.0, 1.5, 5.0, 10.0, 30.0)
 LIVING_S = 5.0
 """A child that lived this long had a good start: its deaths are counted anew."""
 
+TOLD_PAUSE_S = 0.25
 STOP_SLACK_S = 15.0
 KEEPER_STOP_S = 40.0
 EXIT_OK = 0
@@ -59,6 +60,7 @@ class Slot:
 
 
 KEEPER = Slot("keeper")
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 @dataclass
@@ -71,6 +73,8 @@ class Child:
     channel: Channel
     started: float
     ready: bool = False
+    silent: bool = False
+    """Its end of the channel is closed: nothing more will come."""
 
 
 @dataclass(frozen=True)
@@ -160,21 +164,21 @@ class Supervisor:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         signal.set_wakeup_fd(self._wake_out.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-            signal.signal(number, _noted)
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
-            signal.signal(signal.SIGHUP, _noted)
+        for number in _SIGNALS:
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                signal.signal(number, _noted)
         self._selector.register(self._wake_in, selectors.EVENT_READ)
 
     def _on_signals(self, numbers: bytes) -> None:
-        for number in numbers:
-            if number == signal.SIGCHLD:
-                self._reap()
-            elif self._stop is None:
+        # Of signals that came together the deaths are heard of first, as the kernel has it: but
+        # who dies of a signal that we got as well shall not be replaced.
+        for number in numbers.replace(bytes([signal.SIGCHLD]), b""):
+            if self._stop is None:
                 log.info("stopping", reason=signal.Signals(number).name, grace_s=self.plan.grace_s)
                 self._begin_stop(EXIT_OK)
             else:
                 self._stop_at_once()
+        self._reap()
 
     # ------------------------------------------------------------ births
 
@@ -191,10 +195,13 @@ class Supervisor:
         birth = Birth(slot, id, self._dsn, theirs, alone=self._keepers == 0)
         sys.stdout.flush()
         sys.stderr.flush()
+        # A signal to a child that still has our handlers would be written to our wake-up socket.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
         if pid == 0:
             ours.close()
             self._be_child(birth)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         theirs.close()
         self._keepers += slot == KEEPER
         child = Child(slot, id, pid, ours, time.monotonic())
@@ -207,6 +214,7 @@ class Supervisor:
         status = EXIT_ENGINE
         try:
             process.forget_signals(*([signal.SIGTERM] if birth.slot == KEEPER else []))
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             process.die_with(self._pid)
             process.rename("windlass", *birth.slot.name.split())
             # Siblings' ends would hide their death; the listeners are for the API alone.
@@ -229,15 +237,15 @@ class Supervisor:
     # ------------------------------------------------------------ news
 
     def _on_channel(self, child: Child) -> None:
+        if child.silent:
+            return
         messages = child.channel.receive()
         if messages is None:
+            child.silent = True
             self._selector.unregister(child.channel)
             return
         for message in messages:
             self._on_message(child, message)
-
-    def _listens_to(self, child: Child) -> bool:
-        return child.channel.fileno() in self._selector.get_map()
 
     def _on_message(self, child: Child, message: Message) -> None:
         if isinstance(message, Failed):
@@ -291,13 +299,14 @@ class Supervisor:
                 self._on_death(child, status)
 
     def _on_death(self, child: Child, status: int) -> None:
-        if self._listens_to(child):
-            self._on_channel(child)  # its last words may still be there
-        if self._listens_to(child):
+        self._on_channel(child)  # its last words may still be there
+        if not child.silent:
+            child.silent = True
             self._selector.unregister(child.channel)
         child.channel.close()
         del self._children[child.pid]
-        if child.slot.role == "worker":
+        unasked = status != 0  # a worker that ends well has released its tasks itself
+        if child.slot.role == "worker" and unasked:
             self._releases.append(Release(child.id))
             self._tell_releases()
         if self._stop is not None:
@@ -306,6 +315,9 @@ class Supervisor:
         lived_s = now - child.started
         deaths = 0 if lived_s >= LIVING_S else self._deaths.get(child.slot, 0)
         pause_s = RESTART_PAUSES_S[min(deaths, len(RESTART_PAUSES_S) - 1)]
+        if not unasked:
+            # Somebody told the whole group to stop; our own signal is on its way.
+            pause_s = max(pause_s, TOLD_PAUSE_S)
         self._deaths[child.slot] = deaths + 1
         self._due[child.slot] = now + pause_s
         log.error(
