@@ -5,6 +5,7 @@ A Hop is one request of the chain, a Trail what lies behind it. Nothing here sen
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from urllib.parse import unquote_to_bytes
 
@@ -14,7 +15,7 @@ from ada_url import URL
 from windlass.errors import BadRedirect, InvalidRequest, RedirectLoop, TooManyRedirects
 from windlass.model.page import Redirect
 from windlass.model.request import ExtractRequest
-from windlass.net.cookies import is_this_machine
+from windlass.net.setcookie import is_this_machine
 
 FOLLOWED = frozenset({301, 302, 303, 307, 308})
 """The statuses whose Location browsers follow (Fetch, "redirect status"); 300 is not one."""
@@ -24,6 +25,7 @@ MAX_VISITS = 2
 sites send a visitor back once and remember his address."""
 
 _SCHEMES = ("http:", "https:")
+_PORT = re.compile(r":[0-9]+$")
 
 
 class Hop(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,5 +186,4 @@ def _take_credentials(url: URL) -> str:
 
 
 def _is_local(origin: str) -> bool:
-    host, _, port = origin.partition("://")[2].rpartition(":")
-    return is_this_machine(host if port.isdigit() else f"{host}:{port}" if host else port)
+    return is_this_machine(_PORT.sub("", origin.partition("://")[2]))

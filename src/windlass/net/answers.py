@@ -22,6 +22,7 @@ _STATUS_LINE = re.compile(
 _PROTOCOLS = (b"http/", b"icy ")
 _CLEAN = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[^\x00\r\n]*+(?:\r\n|\r?\Z))+")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_LENGTH = re.compile(r"0*[0-9]{1,18}", re.ASCII)
 _HIGH = re.compile(rb"[\x80-\xff]")
 _UNFIT = re.compile(rb"[\x00\r\n]")
 _NO_BODY = frozenset({204, 304})
@@ -87,13 +88,12 @@ def _clean_fields(lines: bytes) -> Pairs:
 
 
 def _fields(lines: list[bytes], repairs: list[str]) -> Pairs:
-    fields: list[tuple[str, str]] = []
+    fields: list[tuple[str, list[str]]] = []
     for line in lines:
         line = line.rstrip(b"\r")
         if line[:1] in (b" ", b"\t"):
             if fields and (more := _text(line)):  # folded, which RFC 9112 section 5.2 lets us join
-                name, value = fields[-1]
-                fields[-1] = (name, f"{value} {more}")
+                fields[-1][1].append(more)
             continue
         name_bytes, colon, value_bytes = line.partition(b":")
         name_bytes = name_bytes.rstrip(b" \t")
@@ -102,8 +102,8 @@ def _fields(lines: list[bytes], repairs: list[str]) -> Pairs:
             continue
         if name_bytes.lower() == b"location":
             value_bytes = _fit_for_url(value_bytes)
-        fields.append((name_bytes.decode("ascii"), _text(value_bytes)))
-    return tuple(fields)
+        fields.append((name_bytes.decode("ascii"), [_text(value_bytes)]))
+    return tuple((name, " ".join(parts)) for name, parts in fields)
 
 
 def _text(value: bytes) -> str:
@@ -140,8 +140,8 @@ def _framing(fields: Pairs, repairs: list[str]) -> tuple[int | None, bool]:
         if lengths:
             repairs.append("a Content-Length beside chunks was left out")
         return None, True
-    numbers = {int(text) for text in lengths if text.isascii() and text.isdigit()}
-    if any(not (text.isascii() and text.isdigit()) for text in lengths):
+    numbers = {int(text) for text in lengths if _LENGTH.fullmatch(text)}
+    if not all(_LENGTH.fullmatch(text) for text in lengths):
         repairs.append("a Content-Length that is no number was left out")
     if len(numbers) > 1:
         repairs.append("of several Content-Lengths the largest was taken")

@@ -6,10 +6,7 @@ wrong; it never raises for what a site sent.
 
 from __future__ import annotations
 
-import sys
-import zlib
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
 
 import msgspec
 
@@ -21,9 +18,8 @@ from windlass.errors import (
     TargetError,
 )
 from windlass.model.page import Failure
+from windlass.net.inflating import CODINGS, UNSUPPORTED, Coding, Engine
 
-PIECE = 65_536
-"""About the most a decompressor is asked to put out at a time, in bytes."""
 SLICE = 4096
 """The most a decompressor is given at a time, in bytes."""
 BOMB_RATIO = 100
@@ -33,130 +29,6 @@ _MAX_MEMBERS = 1024
 _MAX_JUNK = 65_536
 _REPLAYABLE = 262_144
 
-# Codings that exist but that no browser asks for; any other unknown name ("utf-8", "none") is a
-# server's mistake, and browsers show such a body as it came.
-_UNSUPPORTED = frozenset({"compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip"})
-
-
-class _Engine(Protocol):
-    """One decompressor for one member or frame. `pull` raises the library's own error."""
-
-    @property
-    def ended(self) -> bool: ...
-
-    @property
-    def rest(self) -> bytes: ...
-
-    def pull(self, data: bytes) -> bytes:
-        """Takes in data; returns about PIECE bytes of output, b"" when it needs more input."""
-        ...
-
-
-class _Zlib:
-    def __init__(self, wbits: int) -> None:
-        self._z = zlib.decompressobj(wbits)
-
-    @property
-    def ended(self) -> bool:
-        return self._z.eof
-
-    @property
-    def rest(self) -> bytes:
-        return self._z.unused_data
-
-    def pull(self, data: bytes) -> bytes:
-        if self._z.eof:  # it keeps the unconsumed tail and would count it as unused once more
-            return b""
-        return self._z.decompress(self._z.unconsumed_tail + data, PIECE)
-
-
-class _Brotli:
-    def __init__(self) -> None:
-        import brotli
-
-        self._b = brotli.Decompressor()
-        self.ended = False
-        self.rest = b""
-
-    def pull(self, data: bytes) -> bytes:
-        if self.ended:
-            return b""
-        out: bytes = self._b.process(data, output_buffer_limit=PIECE)
-        self.ended = self._b.is_finished()  # raises once the data were found damaged
-        return out
-
-
-class _Zstd:
-    def __init__(self) -> None:
-        if sys.version_info >= (3, 14):
-            from compression import zstd
-        else:
-            from backports import zstd
-
-        # 8 MiB windows are all that the content coding allows (RFC 9659).
-        window = int(zstd.DecompressionParameter.window_log_max)
-        self._z = zstd.ZstdDecompressor(options={window: 23})
-
-    @property
-    def ended(self) -> bool:
-        return self._z.eof
-
-    @property
-    def rest(self) -> bytes:
-        return self._z.unused_data
-
-    def pull(self, data: bytes) -> bytes:
-        if self._z.eof or (self._z.needs_input and not data):
-            return b""
-        return self._z.decompress(data, PIECE)
-
-
-def _is_zlib(start: bytes) -> bool:
-    return start[0] & 0x0F == 8 and (start[0] << 8 | start[1]) % 31 == 0
-
-
-def _open_deflate(start: bytes) -> _Engine | None:
-    """zlib by its header (RFC 1950); else raw, which half the servers mean by "deflate"."""
-    if start[:2] == b"\x1f\x8b":
-        return _Zlib(31)
-    return _Zlib(15 if _is_zlib(start) else -15)
-
-
-def _open_gzip(start: bytes) -> _Engine | None:
-    if start[:2] == b"\x1f\x8b":
-        return _Zlib(31)
-    return _Zlib(15) if _is_zlib(start) else None
-
-
-def _open_brotli(start: bytes) -> _Engine | None:
-    return _Brotli()
-
-
-def _open_zstd(start: bytes) -> _Engine | None:
-    number = int.from_bytes(start[:4], "little")
-    return _Zstd() if number == 0xFD2FB528 or number >> 4 == 0x184D2A5 else None
-
-
-class _Coding(msgspec.Struct, frozen=True):
-    """`open` makes an engine for what a member starts with, or None if it is not this coding."""
-
-    name: str
-    open: Callable[[bytes], _Engine | None]
-    magic: int
-    """Bytes that `open` must see."""
-    repeats: bool
-    """Whether members may follow each other (RFC 1952 section 2.2, RFC 8878 section 3)."""
-
-
-_GZIP = _Coding("gzip", _open_gzip, 2, True)
-_CODINGS = {
-    "gzip": _GZIP,
-    "x-gzip": _GZIP,
-    "deflate": _Coding("deflate", _open_deflate, 2, False),
-    "br": _Coding("br", _open_brotli, 1, False),
-    "zstd": _Coding("zstd", _open_zstd, 4, True),
-}
-
 
 class _Layer:
     """One coding of one body. `flaw` says what was wrong with it; `done` = no more can come.
@@ -164,14 +36,14 @@ class _Layer:
     `taken` and `made` count the bytes it read and put out.
     """
 
-    def __init__(self, coding: _Coding, slice_bytes: int) -> None:
+    def __init__(self, coding: Coding, slice_bytes: int) -> None:
         self.taken = 0
         self.made = 0
         self.done = False
         self.flaw: TargetError | None = None
         self._coding = coding
         self._slice = slice_bytes
-        self._engine: _Engine | None = None
+        self._engine: Engine | None = None
         self._plain = False
         self._start = b""
         self._members = 0
@@ -213,7 +85,7 @@ class _Layer:
             self.flaw = BadEncoding(f"The answer is labelled {self._coding.name} but is not.")
         return part
 
-    def _run(self, engine: _Engine, part: bytes) -> Iterator[bytes]:
+    def _run(self, engine: Engine, part: bytes) -> Iterator[bytes]:
         if len(self._raw) <= _REPLAYABLE:
             self._raw += part
         try:
@@ -285,7 +157,7 @@ class BodyDecoder:
         names = [name for part in codings.split(",") if (name := part.strip().lower())]
         names = [name for name in names if name != "identity"]
         self.unknown = tuple(
-            name for name in names if name not in _CODINGS and name not in _UNSUPPORTED
+            name for name in names if name not in CODINGS and name not in UNSUPPORTED
         )
         """Names that mean nothing; the body is taken as it came."""
         self._limit = limit_bytes
@@ -296,14 +168,14 @@ class BodyDecoder:
         self._flaw: TargetError | None = None
         self._layers: list[_Layer] = []
         known = [name for name in names if name not in self.unknown]
-        if foreign := next((name for name in known if name in _UNSUPPORTED), None):
+        if foreign := next((name for name in known if name in UNSUPPORTED), None):
             self._flaw = BadEncoding(f"The answer's coding {foreign!r} is not supported.")
         elif len(known) > _MAX_LAYERS:
             self._flaw = BadEncoding(f"The answer is encoded {len(known)} times over.")
         else:
             # Slices are so small that one bomb slice cannot hide its ratio behind its own size.
             step = max(64, min(SLICE, limit_bytes // (4 * BOMB_RATIO)))
-            self._layers = [_Layer(_CODINGS[name], step) for name in reversed(known)]
+            self._layers = [_Layer(CODINGS[name], step) for name in reversed(known)]
 
     def feed(self, data: bytes) -> bool:
         """Takes in received bytes. False: reading on is of no use, close the connection."""

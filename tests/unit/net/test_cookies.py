@@ -12,8 +12,8 @@ from windlass.net.cookies import (
     MAX_HEADER_BYTES,
     MAX_PER_DOMAIN,
     CookieJar,
-    parse_cookie_date,
 )
+from windlass.net.setcookie import parse_cookie_date
 
 SITE = "https://shop.example.com/cart/view?x=1"
 
