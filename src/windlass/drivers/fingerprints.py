@@ -17,6 +17,7 @@ from windlass.model.request import Emulation
 _PROFILE = re.compile(
     r"(Chrome|FirefoxAndroid|Firefox|SafariIos|SafariIPad)([0-9]+(?:_[0-9]+)*)", re.IGNORECASE
 )
+_REMEMBERED = 256
 _PLATFORMS = {
     "windows": "Windows",
     "mac os": "MacOS",
@@ -50,9 +51,18 @@ class Profiles:
                 self._families.setdefault(found[1].lower(), []).append((version, name))
         for family in self._families.values():
             family.sort()
+        self._found: dict[Emulation, Fingerprint] = {}
 
     def closest(self, emulation: Emulation) -> Fingerprint:
         """The closest fingerprint. A missing version means the newest."""
+        found = self._found.get(emulation)
+        if found is None:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            found = self._found[emulation] = self._search(emulation)
+        return found
+
+    def _search(self, emulation: Emulation) -> Fingerprint:
         look = look_of(emulation)
         platform = _PLATFORMS[look.os]
         if look.webkit:

@@ -60,7 +60,7 @@ from windlass.net.upstream import Upstream
 from windlass.settings import Settings
 
 _IDLE_S = 8.0
-_IDLE_PER_HOST = 8
+_IDLE_PER_HOST = 64
 _IDLE_CONNECTIONS = 256
 _HEADER_LINES = 2_048
 _CRUMBS = 20_000
