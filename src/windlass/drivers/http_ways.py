@@ -11,7 +11,13 @@ import socket
 from typing import Any
 
 import msgspec
-from aiohttp import BasicAuth, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import (
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+    encode_basic_auth,
+)
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
@@ -64,7 +70,8 @@ class Ways:
         login = egress.login(upstream)
         options = {
             "proxy": URL(egress.url),
-            "proxy_auth": BasicAuth(login.username, login.password),
+            # aiohttp sends this on as Proxy-Authorization, to a tunnel and with plain requests.
+            "proxy_headers": {"Authorization": encode_basic_auth(login.username, login.password)},
         }
         return Way(self._session(kept, proxied=True), options, egress)
 
