@@ -31,7 +31,7 @@ from windlass.model.task import ListPage, NewTask, Priority, Task
 from windlass.settings import Settings
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
-from windlass.storage.database import CONNECTION_ERRORS, Database
+from windlass.storage.database import CONNECTION_ERRORS, Database, retrying
 from windlass.storage.maintenance import Maintenance
 from windlass.storage.tasks import DONE_CHANNEL, Tasks
 
@@ -130,7 +130,10 @@ class Service:
             while True:
                 left = give_up_at - time.monotonic()
                 await asyncio.wait({future}, timeout=max(min(left, _WAIT_FLOOR_S), 0))
-                now = await self._tasks.get(account, task.id)
+                # A database that is away may be back before the caller's time is over.
+                now = await retrying(
+                    lambda: self._tasks.get(account, task.id), for_s=give_up_at - time.monotonic()
+                )
                 if now.state.terminal or time.monotonic() >= give_up_at:
                     return now
                 if future.done():
@@ -244,7 +247,7 @@ class Service:
                     await self._admission.admit_interactive(urgent)
                 if armed:
                     await self._admission.admit()
-            except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+            except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
                 # The tasks are safe; a worker's recovery arms their lanes.
                 log.warning("admission_deferred", reason=repr(error), tasks=len(armed + urgent))
 

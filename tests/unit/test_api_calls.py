@@ -514,14 +514,20 @@ async def test_without_a_limit_there_are_no_limit_headers(client: httpx.AsyncCli
     assert "ratelimit-limit" not in (await client.get("/v1/tasks")).headers
 
 
-@pytest.mark.parametrize("error", [DatabaseUnavailable("at 10.0.0.9"), ZeroDivisionError("secret")])
-async def test_our_failures_are_a_500_that_tells_nothing(
-    client: httpx.AsyncClient, verbs: FakeVerbs, error: Exception
+@pytest.mark.parametrize(
+    ("error", "status", "retry"),
+    [
+        (DatabaseUnavailable("at 10.0.0.9"), 503, "true"),
+        (ZeroDivisionError("secret"), 500, "false"),
+    ],
+)
+async def test_our_failures_tell_nothing_but_whether_to_try_again(
+    client: httpx.AsyncClient, verbs: FakeVerbs, error: Exception, status: int, retry: str
 ) -> None:
     verbs.raises = error
     answer = await client.post("/v1/extract/async", json={"url": URL})
-    assert answer.status_code == 500
-    assert answer.headers["x-should-retry"] == "false"
+    assert answer.status_code == status
+    assert answer.headers["x-should-retry"] == retry
     assert answer.json()["success"] == "false"
     assert answer.json()["task_id"] == answer.headers["x-task-id"]
     assert "10.0.0.9" not in answer.text

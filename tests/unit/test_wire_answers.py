@@ -14,12 +14,14 @@ import pytest
 import windlass.errors as errors
 from windlass.errors import (
     AddressRefused,
+    DatabaseUnavailable,
     EngineError,
     InvalidRequest,
     MethodNotAllowed,
     Problem,
     RateLimited,
     ResultsNotReady,
+    StorageFull,
     TaskNotFound,
     Unauthorized,
     WindlassError,
@@ -352,15 +354,24 @@ def test_every_error_has_an_envelope_of_its_published_type() -> None:
         429: Error429,
         500: Error500,
         501: Error500,
+        503: Error500,
         555: Error500,
     }
     for kind in tree():
         made = envelope(kind(), ID)
         msgspec.json.decode(made.body, type=kinds.get(made.status, ErrorText))
-        retry = ("x-should-retry", "false") in made.headers
-        assert retry == (made.status >= 500)
+        final = ("x-should-retry", "false") in made.headers
+        assert final == (made.status >= 500 and made.status != 503)
         ended = failure_envelope(Failure.of(kind()), ID)
-        assert ("x-should-retry", "false") in ended.headers
+        assert (("x-should-retry", "false") in ended.headers) == (ended.status != 503)
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable(), StorageFull()])
+def test_our_passing_trouble_asks_to_be_tried_again(error: EngineError) -> None:
+    made = envelope(error, ID)
+    assert made.status == 503
+    assert dict(made.headers)["x-should-retry"] == "true"
+    assert float(dict(made.headers)["retry-after"]) > 0
 
 
 def test_internals_never_reach_the_caller() -> None:

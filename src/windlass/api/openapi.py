@@ -31,7 +31,7 @@ _STATUS_DOCS = {
     429: "Too many requests with this key; come back after Retry-After.",
     500: "The target gave no answer, or the server failed. Carries x-should-retry: false.",
     501: "The operator's proxy failed. Carries x-should-retry: false.",
-    503: "Requests cannot be served now.",
+    503: "Requests cannot be served now; come back after Retry-After.",
     555: "The time for the request ran out. Carries x-should-retry: false.",
 }
 _HEADERS: dict[str, Any] = {

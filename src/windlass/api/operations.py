@@ -40,7 +40,7 @@ class Parameter(msgspec.Struct, frozen=True):
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One method of one path and its aliases. `answers`: status → type, or media type, or None.
 
-    `guarded`: needs a key, so 401, 429 and 500 are possible besides `answers`.
+    `guarded`: needs a key, so 401, 429, 500 and 503 are possible besides `answers`.
     """
 
     name: str
@@ -59,7 +59,12 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     def all_answers(self) -> dict[int, type | str | None]:
         """Every status this operation can answer with."""
-        common: dict[int, type | str | None] = {401: ErrorText, 429: Error429, 500: Error500}
+        common: dict[int, type | str | None] = {
+            401: ErrorText,
+            429: Error429,
+            500: Error500,
+            503: Error500,
+        }
         posted: dict[int, type | str | None] = {400: Error400, 408: ErrorText, 413: ErrorText}
         more = (common if self.guarded else {}) | (posted if self.body else {})
         return dict(sorted((more | self.answers).items()))

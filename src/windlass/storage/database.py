@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +31,8 @@ CONNECTION_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
+    asyncpg.PostgresSystemError,
     asyncpg.exceptions.InternalClientError,
     TimeoutError,
     DatabaseUnavailable,
@@ -80,20 +82,23 @@ class Database:
                 pool.terminate()
 
     async def fetch(self, name: str, *arguments: Any, durable: bool = False) -> list[Any]:
-        """All rows of a named statement."""
+        """All rows of a named statement. Raises DatabaseUnavailable, as do the next two."""
         pool = self.durable if durable else self.relaxed
-        rows: list[Any] = await pool.fetch(self._sql[name], *arguments)
+        async with _translating():
+            rows: list[Any] = await pool.fetch(self._sql[name], *arguments)
         return rows
 
     async def fetch_row(self, name: str, *arguments: Any, durable: bool = False) -> Any | None:
         """The first row of a named statement, or None."""
         pool = self.durable if durable else self.relaxed
-        return await pool.fetchrow(self._sql[name], *arguments)
+        async with _translating():
+            return await pool.fetchrow(self._sql[name], *arguments)
 
     async def execute(self, name: str, *arguments: Any, durable: bool = False) -> None:
         """Runs a named statement for its effect."""
         pool = self.durable if durable else self.relaxed
-        await pool.execute(self._sql[name], *arguments)
+        async with _translating():
+            await pool.execute(self._sql[name], *arguments)
 
     def sql(self, name: str) -> str:
         """The text of a named statement, for use inside a transaction."""
@@ -130,6 +135,14 @@ class Database:
             await lost.wait()
         finally:
             connection.terminate()
+
+
+@asynccontextmanager
+async def _translating() -> AsyncIterator[None]:
+    try:
+        yield
+    except CONNECTION_ERRORS as error:
+        raise DatabaseUnavailable from error
 
 
 def _payload_of(callback: Callable[[str], None]) -> Callable[..., None]:

@@ -67,14 +67,15 @@ HTTP_STATUS: dict[str, int] = {
     "delivery_failed": 500,
     "internal_error": 500,
     "bad_settings": 500,
-    "database_unavailable": 500,
-    "storage_full": 500,
+    "database_unavailable": 503,
+    "storage_full": 503,
     "blob_missing": 500,
     "worker_lost": 500,
     "task_expired": 555,
     "server_unreachable": 500,
 }
-"""HTTP status of every code in the error tree. 2.8 for refused addresses, D for 501 and 555."""
+"""HTTP status of every code in the error tree. 2.8 for refused addresses, D for 501 and 555;
+503 is ours, for trouble of our own that passes: the SDK tries again, as nothing was created."""
 
 INVALID = "PARAMETERS_FAILED_JSON_SCHEMA_VALIDATION_ERROR"
 
@@ -142,7 +143,7 @@ class Error429(msgspec.Struct, kw_only=True):
 
 
 class Error500(msgspec.Struct, kw_only=True):
-    """500, 501 and 555: nothing could be answered. Never worth sending again as it is."""
+    """500, 501, 503 and 555: nothing could be answered. Only 503 is worth sending again."""
 
     status: Literal["failed"] = "failed"
     success: Literal["false"] = "false"
@@ -163,6 +164,7 @@ class Envelope(msgspec.Struct, frozen=True):
 
 _encoder = msgspec.json.Encoder()
 _FINAL = (("x-should-retry", "false"),)
+_PASSING = (("x-should-retry", "true"), ("retry-after", "1"))
 
 
 def http_status(code: str) -> int:
@@ -196,7 +198,7 @@ def _unanswered(status: int, code: str, message: str, task_id: UUID) -> Envelope
     body = Error500(
         task_id=task_id, msg=message, message=message, error_code=code, error_type=error_type(code)
     )
-    return Envelope(status, _encoder.encode(body), _FINAL)
+    return Envelope(status, _encoder.encode(body), _PASSING if status == 503 else _FINAL)
 
 
 def _invalid(status: int, error: WindlassError) -> Envelope:
