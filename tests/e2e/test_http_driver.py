@@ -60,6 +60,17 @@ async def test_flawed_answer_with_a_readable_body_is_delivered(
     assert len(site.seen) == 1
 
 
+@pytest.mark.parametrize("name", sorted(set(READABLE) - {"long-header", "many-headers"}))
+async def test_flawed_answer_is_read_alike_when_it_comes_byte_by_byte(
+    driver: HttpDriver, site: BadSite, name: str
+) -> None:
+    whole, crumbs = await asyncio.gather(
+        fetch(driver, site.url(name)), fetch(driver, site.url(name, step=1))
+    )
+    assert crumbs.body == PAGE
+    assert (crumbs.headers, crumbs.warnings) == (whole.headers, whole.warnings)
+
+
 async def test_folded_header_is_unfolded(driver: HttpDriver, site: BadSite) -> None:
     page = await fetch(driver, site.url("folded"))
     assert page.header("content-type") == "text/html; charset=utf-8"

@@ -4,7 +4,8 @@
         await driver.fetch(ExtractRequest(url=site.url("truncated")), CookieJar())
 
 Tests without an event loop use `with bad_site() as site`. What was asked is in `site.seen`.
-The names are those in badanswers.py and of the `answer_…` methods here (a dash for each `_`).
+The names are those in badanswers.py (which take `step=N` to arrive N bytes at a time) and of the
+`answer_…` methods here (a dash for each `_`).
 """
 
 from __future__ import annotations
@@ -132,8 +133,7 @@ class BadSite:
         self._news.set()
         name = asked.path.lstrip("/")
         if name in self._static:
-            writer.write(self._static[name])
-            await writer.drain()
+            await self._send_in_steps(writer, self._static[name], asked.query.get("step"))
             return False
         answer: Any = getattr(self, f"answer_{name.replace('-', '_')}", self.answer_missing)
         return bool(await answer(asked, writer))
@@ -142,6 +142,16 @@ class BadSite:
         writer.write(answer)
         await writer.drain()
         return True
+
+    async def _send_in_steps(
+        self, writer: asyncio.StreamWriter, answer: bytes, step: str | None
+    ) -> None:
+        """Sends an answer at once, or `step` bytes at a time, each in a packet of its own."""
+        size = int(step or len(answer) or 1)
+        for start in range(0, len(answer), size):
+            writer.write(answer[start : start + size])
+            await writer.drain()
+            await asyncio.sleep(0)
 
     async def answer_missing(self, asked: Asked, writer: asyncio.StreamWriter) -> bool:
         """404 for a name that nobody gave."""

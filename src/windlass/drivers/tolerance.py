@@ -56,6 +56,7 @@ class _Parser:
         self._timer = timer
         self._bodiless = bodiless
         self._buffer = b""
+        self._scanned = 0
         self._head_bytes = 0
         self._body: AnswerBody | None = None
         self._left: int | None = None
@@ -95,7 +96,8 @@ class _Parser:
             is_http = starts_like_http(data)
             if is_http is False:
                 return self._begin(_headless(), data)
-            end = HEAD_END.search(data) if is_http else None
+            end = HEAD_END.search(data, self._scanned) if is_http else None
+            self._scanned = 0
             if end is None:
                 break
             head = parse_head(data[: end.start()])
@@ -105,7 +107,9 @@ class _Parser:
             if head.status >= 200:
                 return self._begin(head, data)
             self._head_bytes += end.end()  # an interim answer: the real one follows
+            data = data.lstrip(b"\r\n")
         self._buffer = data
+        self._scanned = max(0, len(data) - 2)  # the end of a head may be cut in two
         if self._head_bytes + len(data) > MAX_HEAD_BYTES:
             raise HttpProcessingError(message="its headers are too long")
         return None
