@@ -12,7 +12,6 @@ import resource
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -513,6 +512,23 @@ async def test_connections_are_kept_for_what_may_be_repeated_only(
     assert site.connections == 4
 
 
+async def test_kept_connections_that_end_silently_are_replaced(
+    driver: Driver, site: BadSite
+) -> None:
+    async def visit() -> None:
+        for _ in range(20):
+            assert (await get(driver, site.url("once"))).body == badanswers.PAGE
+
+    await asyncio.gather(*(visit() for _ in range(8)))
+
+
+async def test_what_may_not_be_repeated_is_sent_once(driver: Driver, site: BadSite) -> None:
+    await get(driver, site.url("page"))
+    for method in ("POST", "PATCH"):
+        await fails(ConnectionLost, get(driver, site.url("reset"), method=method, body="pay"))
+    assert len(site.asked("reset")) == 2
+
+
 # ---------------------------------------------------------------- who may be asked
 
 HOSTILE = [
@@ -814,5 +830,9 @@ async def test_an_unknown_version_gets_the_closest_and_a_warning(make: Make, sit
     assert "Chrome/120.0.0.0" in agent
 
 
-def test_the_settings_folder_is_not_touched(tmp_path: Path) -> None:
-    assert not list(tmp_path.iterdir())
+async def test_a_driver_may_be_used_again_after_it_was_closed(
+    driver: Driver, site: BadSite
+) -> None:
+    for _ in range(2):
+        assert (await get(driver, site.url("page"))).body == badanswers.PAGE
+        await driver.aclose()

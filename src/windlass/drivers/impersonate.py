@@ -7,26 +7,18 @@ guard. Decompression, redirects and cookies are ours too, so that both plain dri
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
-from datetime import timedelta
 from urllib.parse import urlsplit
 
 import msgspec
 import wreq
 from wreq import (
-    CertStore,
     Emulation,
     HeaderMap,
-    Http1Options,
     Method,
     Platform,
-    Policy,
     Profile,
-    Runtime,
-    exceptions,
 )
-from wreq import Proxy as WreqProxy
 
 from windlass.drivers.fingerprints import Fingerprint, Profiles
 from windlass.drivers.headers import Fields as HeaderFields
@@ -46,45 +38,23 @@ from windlass.drivers.travel import (
     travel,
 )
 from windlass.drivers.wreq_failures import cut_short, unanswered
-from windlass.errors import BodyTruncated, InvalidResponse, ReadTimeout, TargetError
+from windlass.drivers.wreq_ways import FOREIGN, WreqWays
+from windlass.errors import BodyTruncated, ConnectionLost, InvalidResponse, ReadTimeout, TargetError
 from windlass.model.page import Failure, Page
 from windlass.model.request import ExtractRequest
-from windlass.net.answers import MAX_HEAD_BYTES
 from windlass.net.cookies import CookieJar
 from windlass.net.decoding import BodyDecoder
-from windlass.net.egress import Egress
 from windlass.net.guard import AddressGuard
-from windlass.net.relay import Limits
 from windlass.net.resolving import Resolve
-from windlass.net.upstream import Upstream
 from windlass.settings import Settings
 
-_IDLE_S = 8.0
-_IDLE_PER_HOST = 64
-_IDLE_CONNECTIONS = 256
-_HEADER_LINES = 2_048
 _CRUMBS = 20_000
 _CRUMB_BYTES = 64
 """Beyond so many pieces, bodies of smaller ones than this cost more than they can be worth."""
-_GRACE_S = 1.0
-"""What wreq gets beyond the egress proxy's own deadline, which knows the reason better."""
-_REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
 _WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
 _CODES = range(400, 600)
 _BEFORE_LENGTH = 2
 """Names before Content-Length, which browsers send right after Host and Connection."""
-_FOREIGN = (
-    exceptions.BodyError,
-    exceptions.BuilderError,
-    exceptions.ConnectionError,
-    exceptions.ConnectionResetError,
-    exceptions.DecodingError,
-    exceptions.ProxyConnectionError,
-    exceptions.RequestError,
-    exceptions.TimeoutError,
-    exceptions.TlsError,
-    exceptions.UpgradeError,
-)
 
 
 class ImpersonatingDriver:
@@ -102,16 +72,11 @@ class ImpersonatingDriver:
         self._settings = settings
         self._proxies = proxies or Proxies()
         self._profiles = Profiles(name for name in dir(Profile) if not name.startswith("_"))
-        self._egress = Egress(guard, Limits(connect_s=settings.connect_timeout), resolve)
-        self._started = False
-        self._starting = asyncio.Lock()
-        self._runtime: Runtime | None = None
-        self._clients: dict[bool, wreq.Client] = {}
-        self._ways: dict[Upstream | None, WreqProxy] = {}
+        self._ways = WreqWays(settings, guard, resolve)
 
     async def fetch(self, request: ExtractRequest, session: CookieJar) -> Page:
         """See Driver. The whole fetch gets request.timeout_ms, at most settings.task_timeout."""
-        await self._start()
+        await self._ways.start()
         found = self._profiles.closest(request.emulation)
         request = msgspec.structs.replace(request, emulation=found.emulation)
         errand = errand_for(request, session, self._settings, (self._proxies, STEALTH))
@@ -125,11 +90,7 @@ class ImpersonatingDriver:
 
     async def aclose(self) -> None:
         """Closes every connection."""
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            client.close()
-        await self._egress.aclose()
-        self._started = False
+        await self._ways.aclose()
 
     # ------------------------------------------------------------ one hop
 
@@ -140,7 +101,7 @@ class ImpersonatingDriver:
         async with response:
             fields = _fields(response.headers)
             status = response.status.as_int()
-            if status in _CODES and (ours := self._egress.error_in(dict(fields))):
+            if status in _CODES and (ours := self._ways.egress.error_in(dict(fields))):
                 raise ours
             following = onward(hop, status, fields)
             if following is not None:
@@ -153,27 +114,40 @@ class ImpersonatingDriver:
         """Sends one request; returns when the head of the answer is here."""
         fields = compose(errand.request, hop, cookies, self._settings.user_agent)
         headers, order = _arranged(_completed(fields, hop, errand.request))
-        upstream = errand.proxy.upstream if errand.proxy else None
         options: wreq.Request = {
             "emulation": Emulation(
                 getattr(Profile, look.profile), getattr(Platform, look.platform), headers=False
             ),
-            "proxy": self._way(upstream),
             "headers": headers,
             "orig_headers": order,
         }
         if hop.body is not None:
             options["body"] = hop.body
+        upstream = errand.proxy.upstream if errand.proxy else None
+        for client in self._ways.clients(hop.method, hop.origin, upstream):
+            try:
+                response = await self._send(errand, hop, client, options)
+            except ConnectionLost as error:
+                lost = error  # perhaps only because a kept connection had ended meanwhile
+            else:
+                self._ways.note_answer(hop.origin, upstream)
+                return response
+        raise lost
+
+    async def _send(
+        self, errand: Errand, hop: Hop, client: wreq.Client, options: wreq.Request
+    ) -> wreq.Response:
         method = getattr(Method, hop.method)
+        upstream = errand.proxy.upstream if errand.proxy else None
+        options["proxy"] = self._ways.proxy(upstream)
         asked_at = time.monotonic()
         try:
             async with asyncio.timeout_at(errand.deadline):
-                client = self._client(hop.method in _REPEATABLE)
                 return await client.request(method, without_fragment(hop.url), **options)
         except TimeoutError as error:
             raise errand.out_of_time() from error
-        except _FOREIGN as error:
-            known = self._egress.failure(*_place(hop), upstream, asked_at)
+        except FOREIGN as error:
+            known = self._ways.egress.failure(*_place(hop), upstream, asked_at)
             raise known or unanswered(error, hop.origin) from error
 
     async def _read(
@@ -204,7 +178,7 @@ class ImpersonatingDriver:
         except TimeoutError:
             late = loop.time() >= errand.deadline
             cut = errand.out_of_time() if late else ReadTimeout(f"{hop.origin} stopped sending.")
-        except _FOREIGN as error:
+        except FOREIGN as error:
             cut = cut_short(error, hop.origin, received)
         body = decoder.finish(cut)
         failure = body.failure
@@ -216,70 +190,6 @@ class ImpersonatingDriver:
         if errand.request.http2 and response.version != wreq.Version.HTTP_2:
             warnings.append("http2 requested, the target answered with HTTP/1.1")
         return Answer(response.status.as_int(), fields, body.data, failure, tuple(warnings))
-
-    # ------------------------------------------------------------ what is made on first use
-
-    async def _start(self) -> None:
-        """Starts the egress proxy; not earlier, for the process may fork before its first fetch."""
-        async with self._starting:
-            if not self._started:
-                await self._egress.start()
-                self._started = True
-
-    def _client(self, kept: bool) -> wreq.Client:
-        """wreq's client; one that keeps connections, one that does not.
-
-        Requests that may not be repeated get a connection of their own: on a kept one, which the
-        site may be closing right now, nobody could tell whether they arrived.
-        """
-        client = self._clients.get(kept)
-        if client is None:
-            client = self._clients[kept] = self._make_client(kept)
-        return client
-
-    def _make_client(self, kept: bool) -> wreq.Client:
-        if self._runtime is None:
-            self._runtime = Runtime(workers=1, thread_name="wreq")
-        connect_s = self._settings.connect_timeout + _GRACE_S
-        return wreq.Client(
-            runtime=self._runtime,
-            no_proxy=True,
-            redirect=Policy.none(),
-            referer=False,
-            gzip=False,
-            brotli=False,
-            deflate=False,
-            zstd=False,
-            connect_timeout=timedelta(seconds=connect_s),
-            # wreq counts it from the request's start: connecting must be over by then.
-            read_timeout=timedelta(seconds=max(self._settings.read_timeout, connect_s + _GRACE_S)),
-            pool_idle_timeout=timedelta(seconds=_IDLE_S),
-            pool_max_idle_per_host=_IDLE_PER_HOST if kept else 0,
-            pool_max_size=_IDLE_CONNECTIONS,
-            tls_verify=_trusted(),
-            http1_options=Http1Options(
-                http09_responses=True,
-                ignore_invalid_headers_in_responses=True,
-                allow_spaces_after_header_name_in_responses=True,
-                allow_obsolete_multiline_headers_in_responses=True,
-                max_headers=_HEADER_LINES,
-                max_buf_size=MAX_HEAD_BYTES,
-            ),
-        )
-
-    def _way(self, upstream: Upstream | None) -> WreqProxy:
-        way = self._ways.get(upstream)
-        if way is None:
-            login = self._egress.login(upstream)
-            way = WreqProxy.all(self._egress.url, username=login.username, password=login.password)
-            self._ways[upstream] = way
-        return way
-
-
-def _trusted() -> CertStore:
-    """The certificates that Python trusts here (SSL_CERT_FILE included), as aiohttp does."""
-    known = ssl.create_default_context().get_ca_certs(binary_form=True)
-    return CertStore(der_certs=known) if known else CertStore(default_paths=True)
 
 
 def _place(hop: Hop) -> tuple[str, int]:
