@@ -38,7 +38,7 @@ class Registry(Generic[T]):
         return iter(self._known())
 
     def path(self, name: str) -> str:
-        """"module:attribute" of a member; Unsupported lists the known names."""
+        """Where a member lies, as "module:attribute"; Unsupported lists the known names."""
         known = self._known()
         if name not in known:
             names = ", ".join(sorted(known))
