@@ -14,6 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -120,8 +121,8 @@ class ReaderProcess(asyncio.Protocol):
         await self._loop.create_unix_connection(lambda: self, sock=self._ours)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Not by isinstance: uvloop's transports do not derive from asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         self._watch(self._limits.start_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
