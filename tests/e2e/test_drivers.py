@@ -496,6 +496,24 @@ async def test_a_cancelled_fetch_lets_its_connection_go(driver: Driver) -> None:
             await left.wait()
 
 
+async def test_cancelling_at_any_moment_leaves_the_driver_usable(
+    driver: Driver, site: BadSite
+) -> None:
+    await get(driver, site.url("page"))
+    cancelled = 0
+    for step in range(120):
+        url = site.url("page") if step % 2 else site.url("silence-after-16")
+        task = asyncio.create_task(get(driver, url))
+        for _ in range(step):
+            await asyncio.sleep(0)
+        task.cancel()
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        cancelled += isinstance(result, asyncio.CancelledError)
+        assert isinstance(result, Page | asyncio.CancelledError)
+    assert cancelled > 40
+    assert (await get(driver, site.url("page"))).body == badanswers.PAGE
+
+
 async def test_many_fetches_at_once(driver: Driver, site: BadSite) -> None:
     pages = await asyncio.gather(*(get(driver, site.url("page", n=n)) for n in range(200)))
     assert all(page.body == badanswers.PAGE for page in pages)

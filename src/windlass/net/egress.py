@@ -177,7 +177,7 @@ class Egress:
         self._failures.pop(key, None)
         while len(self._failures) >= _REMEMBERED:
             del self._failures[next(iter(self._failures))]
-        self._failures[key] = (time.monotonic(), error)
+        self._failures[key] = (time.monotonic(), _again(error))
 
     def confession(self, error: WindlassError, head: bytes) -> bytes:
         """The header line by which `error_in` knows our answers; b"" for a stranger's head."""
@@ -294,5 +294,5 @@ def _translated(error: OSError | RuntimeError, place: str) -> TargetError:
 
 
 def _again(error: TargetError) -> TargetError:
-    """A fresh copy: raising one object from many tasks grows its traceback without bound."""
+    """A copy without a traceback, which would keep frames alive and grow when raised again."""
     return type(error)(error.message, **error.details)
