@@ -112,7 +112,7 @@ class HttpDriver:
         content = response.content
         cut: TargetError | None = None
         if content.is_eof():  # a small page that came with its head
-            decoder.feed(content.read_nowait())
+            await _feed(decoder, content.read_nowait())
         else:
             cut = await _receive(errand, hop, content, decoder)
         repairs: tuple[str, ...] = ()
@@ -135,11 +135,18 @@ async def _receive(
     try:
         async with scope:
             while piece := await content.readany():
-                if not decoder.feed(piece):
+                await _feed(decoder, piece)
+                if not decoder.wants_more:
                     break
     except FOREIGN as error:
         return errand.out_of_time() if scope.expired() else translated(error, hop.origin)
     return None
+
+
+async def _feed(decoder: BodyDecoder, piece: bytes) -> None:
+    """Decodes a piece and lets others run in between: a little may inflate to a lot."""
+    for _ in decoder.steps(piece):
+        await asyncio.sleep(0)
 
 
 def _shortfalls(request: ExtractRequest) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ from windlass.net.inflating import CODINGS, UNSUPPORTED, Coding, Engine
 
 SLICE = 4096
 """The most a decompressor is given at a time, in bytes."""
+STEP = 1_048_576
+"""Output between two steps, in bytes: a few milliseconds of work."""
 BOMB_RATIO = 100
 """Output per byte received above which too large an answer counts as a bomb. Text reaches 30."""
 _MAX_LAYERS = 5
@@ -160,6 +162,7 @@ class BodyDecoder:
             name for name in names if name not in CODINGS and name not in UNSUPPORTED
         )
         """Names that mean nothing; the body is taken as it came."""
+        self.wants_more = True
         self._limit = limit_bytes
         self._wire = 0
         self._junk = 0
@@ -179,18 +182,32 @@ class BodyDecoder:
 
     def feed(self, data: bytes) -> bool:
         """Takes in received bytes. False: reading on is of no use, close the connection."""
+        for _ in self.steps(data):
+            pass
+        return self.wants_more
+
+    def steps(self, data: bytes) -> Iterator[None]:
+        """The same in steps of about STEP bytes of output, for callers that share their thread.
+
+        Sets `wants_more` at its end; to be run to it.
+        """
         if self._done:
             self._junk += len(data)
-            return self._junk <= _MAX_JUNK and self._flaw is None
-        room = self._limit - self._wire
+            self.wants_more = self._junk <= _MAX_JUNK and self._flaw is None
+            return
+        room = max(0, self._limit - self._wire)
         self._wire += len(data)
         too_long = len(data) > room
+        fresh = 0
         for piece in self._through(0, data[:room] if too_long else data):
             self._body += piece
-        if too_long and self._flaw is None:
-            self._flaw = BodyTooLarge(f"The answer is larger than {self._limit:,} bytes.")
-            return False
-        return self._flaw is None or not self._done
+            fresh += len(piece)
+            if fresh >= STEP:
+                fresh = 0
+                yield
+        if too_long:
+            self._flaw = self._flaw or self._too_large()
+        self.wants_more = not too_long and (self._flaw is None or not self._done)
 
     @property
     def _done(self) -> bool:
@@ -226,6 +243,9 @@ class BodyDecoder:
             return DecompressionBomb(
                 f"The answer inflates from {taken:,} to more than {self._limit:,} bytes."
             )
+        return self._too_large()
+
+    def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"The answer is larger than {self._limit:,} bytes.")
 
     def finish(self, cut: TargetError | None = None) -> Body:

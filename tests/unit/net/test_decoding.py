@@ -181,6 +181,19 @@ def test_body_beyond_the_limit_is_kept_up_to_it(name: str) -> None:
     assert not body.failure.retryable
 
 
+@pytest.mark.parametrize("codings", ["", "compress", "gzip", "zstd", "utf-8", "deflate", "br"])
+def test_no_endless_body_is_collected_beyond_the_limit(codings: str) -> None:
+    decoder = BodyDecoder(codings, 50_000)
+    fed = 0
+    while decoder.feed(b"<p>endless text</p>" * 100):
+        fed += 1900
+        assert fed < 200_000
+    decoder.feed(b"x" * 100_000)  # a caller that does not listen
+    body = decoder.finish()
+    assert len(body.data) <= 50_000
+    assert body.failure is not None
+
+
 def test_body_of_exactly_the_limit_is_whole() -> None:
     assert decode_body(gzip.compress(TEXT), "gzip", len(TEXT)) == Body(TEXT)
     assert decode_body(TEXT, "", len(TEXT)) == Body(TEXT)
