@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -43,7 +43,7 @@ from windlass.storage.tasks import CANCEL_CHANNEL, Finished, Tasks
 log = structlog.get_logger(__name__)
 
 BEAT_S = 5.0
-RECOVER_S = 3.0
+RECOVER_S = 5.0
 TIDY_S = 60.0
 ADMIT_FLOOR_S = 2.0
 _ADMIT_PACE_S = 0.01
@@ -96,7 +96,6 @@ class Worker:
         self._freed: set[str] = set()
         self._refilled: set[str] = set()
         self._admit = asyncio.Event()
-        self._promote_at = 0.0
         self._held: set[asyncio.Future[None]] = set()
         self._manager: QueueManager | None = None
         self._queue = queue.WorkerQueries(database.relaxed)
@@ -134,6 +133,8 @@ class Worker:
             manager = self._new_manager()
             self._manager = manager
             try:
+                # A crash of the database has emptied the queue.
+                await self._recover()
                 await manager.run(
                     dequeue_timeout=timedelta(seconds=_DEQUEUE_S),
                     batch_size=max(1, min(16, self._settings.slots // 2)),
@@ -248,11 +249,8 @@ class Worker:
         else:
             log.info("late_outcome_dropped", attempt=task.attempt)
         self._freed.add(task.lane)
-        if outcome.state == State.QUEUED:
-            again_at = asyncio.get_running_loop().time() + outcome.retry_in_s
-            self._promote_at = min(self._promote_at, again_at)
-            if not outcome.retry_in_s:
-                self._refilled.add(task.lane)
+        if outcome.state == State.QUEUED and not outcome.retry_in_s:
+            self._refilled.add(task.lane)
         self._refilled.update(follow_up.lane for follow_up in outcome.follow_ups)
         self._admit.set()
 
@@ -276,15 +274,11 @@ class Worker:
         while True:
             wait_s, started = ADMIT_FLOOR_S, loop.time()
             try:
-                if started >= self._promote_at:
-                    self._promote_at = started + ADMIT_FLOOR_S
-                    due = await self._admission.promote()
-                    self._promote_at = min(self._promote_at, started + _seconds_until(due))
-                wait_s = min(await self._admit_round(), self._promote_at - started)
+                wait_s = await self._admit_round()
             except CONNECTION_ERRORS as error:
                 log.warning("admission_deferred", reason=repr(error))
             try:
-                async with asyncio.timeout(max(wait_s, _ADMIT_PACE_S)):
+                async with asyncio.timeout(wait_s):
                     await self._admit.wait()
             except TimeoutError:
                 pass
@@ -293,15 +287,18 @@ class Worker:
             self._admit.clear()
 
     async def _admit_round(self) -> float:
-        """Admits while there is room; seconds until a lane is due."""
+        """Admits while there is room; seconds until another round is worth it."""
         freed, self._freed = self._freed, set()
         refilled, self._refilled = self._refilled, set()
         if refilled:
             await self._admission.arm(list(refilled))
-        admitted, next_at = await self._admission.admit(list(freed))
-        while admitted >= LANES_PER_ROUND:
-            admitted, next_at = await self._admission.admit()
-        return _seconds_until(next_at)
+        done = await self._admission.admit(list(freed))
+        while done.admitted >= LANES_PER_ROUND:
+            done = await self._admission.admit()
+        if done.next_in_s is None:
+            return ADMIT_FLOOR_S
+        # A lane that is due but gave nothing is being served by another process.
+        return min(max(done.next_in_s, 2 * _ADMIT_PACE_S), ADMIT_FLOOR_S)
 
     async def _every(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -366,12 +363,3 @@ class Worker:
 def _release(held: asyncio.Future[None]) -> None:
     if not held.done():
         held.set_result(None)
-
-
-def _seconds_until(moment: datetime | None) -> float:
-    """From now to a moment, at most the floor at which we look anyway."""
-    if moment is None:
-        return ADMIT_FLOOR_S
-    left = (moment - datetime.now(UTC)).total_seconds()
-    # A lane that is due but gave nothing is full, or the queue is: a finished task wakes us.
-    return min(max(left, 0.02), ADMIT_FLOOR_S)

@@ -83,7 +83,7 @@ class Engine:
 
     async def admit_all(self) -> int:
         total = 0
-        while (admitted := (await self.admission.admit())[0]) > 0:
+        while (admitted := (await self.admission.admit()).admitted) > 0:
             total += admitted
         return total
 
@@ -214,8 +214,9 @@ async def test_a_retry_waits_for_its_time_and_counts_a_failure(engine: Engine) -
     failure = Failure("connection_refused", "no", retryable=True)
     task = await engine.claim(job)
     assert await engine.finish(task, job, state=State.QUEUED, failure=failure, retry_in_s=0.2)
-    due = await engine.admission.promote()
-    assert due is not None
+    next_in_s = (await engine.admission.admit()).next_in_s
+    assert next_in_s is not None
+    assert 0 < next_in_s <= 0.2
     assert await engine.admit_all() == 0
     await eventually_async(lambda: promoted(engine), "the retry is due")
     (job,) = await engine.jobs()
@@ -225,7 +226,6 @@ async def test_a_retry_waits_for_its_time_and_counts_a_failure(engine: Engine) -
 
 
 async def promoted(engine: Engine) -> bool:
-    await engine.admission.promote()
     return await engine.admit_all() == 1
 
 
@@ -288,7 +288,7 @@ async def test_a_lane_with_a_delay_starts_one_task_at_a_time(database: Database)
     loop = asyncio.get_running_loop()
 
     async def all_started() -> bool:
-        for _ in range((await engine.admission.admit())[0]):
+        for _ in range((await engine.admission.admit()).admitted):
             starts.append(loop.time())
         return len(starts) == 3
 
@@ -322,7 +322,7 @@ async def test_interactive_work_starts_first_even_when_the_queue_is_full(
     await engine.accept(5)
     await engine.admit_all()
     (task_id,) = await engine.accept(priority=Priority.INTERACTIVE, lane="web:other.test:80")
-    assert (await engine.admission.admit())[0] == 0
+    assert (await engine.admission.admit()).admitted == 0
     assert await engine.admission.admit_interactive(["web:other.test:80"]) == 1
     assert UUID(bytes=(await engine.jobs())[0].payload) == task_id
 
@@ -332,7 +332,7 @@ async def test_a_full_lane_takes_more_when_a_task_ends(engine: Engine) -> None:
     assert await engine.admit_all() == 8
     job = (await engine.jobs())[0]
     assert await engine.finish(await engine.claim(job), job)
-    assert (await engine.admission.admit(["web:site.test:80"]))[0] == 1
+    assert (await engine.admission.admit(["web:site.test:80"])).admitted == 1
 
 
 async def test_a_backlog_of_one_host_does_not_hold_up_another(engine: Engine) -> None:

@@ -24,6 +24,9 @@ _NEVER_SENT = frozenset(
 """Failures before the request left: repeating even a POST cannot do anything twice."""
 
 
+_CUT_SHORT = frozenset({"body_truncated", "bad_encoding", "connection_lost"})
+
+
 class Extract:
     """Extracts pages; retries failures that may pass."""
 
@@ -41,6 +44,9 @@ class Extract:
             extraction = await self._extractor.extract(request, jar)
         except TargetError as error:
             return self._without_page(task, request, Failure.of(error))
+        failure = extraction.failure
+        if extraction.partial and failure is not None and self._worth_again(task, request, failure):
+            return Outcome(state=State.QUEUED, failure=failure, retry_in_s=retry_delay(task))
         return Outcome(
             state=State.FAILED if extraction.failure else State.SUCCEEDED,
             result=_render(task, request, extraction, extraction.failure),
@@ -67,6 +73,10 @@ class Extract:
         return Outcome(
             state=State.FAILED, result=_render(task, request, None, failure), failure=failure
         )
+
+    def _worth_again(self, task: Task, request: ExtractRequest, failure: Failure) -> bool:
+        """Whether a page that came in part may come whole; the last part that came is kept."""
+        return failure.code in _CUT_SHORT and self._may_retry(task, request, failure)
 
     def _may_retry(self, task: Task, request: ExtractRequest, failure: Failure) -> bool:
         if task.failures + 1 >= self._settings.max_attempts:

@@ -9,7 +9,7 @@ transaction. Notifications are hints; the loop in the worker and `recover` are t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -26,6 +26,14 @@ class Limits(msgspec.Struct, frozen=True):
 
     concurrency: int
     delay_s: float
+
+
+class Round(msgspec.Struct, frozen=True):
+    """What a round of admission did, and in how many seconds another could do more (None: not
+    before something happens)."""
+
+    admitted: int
+    next_in_s: float | None
 
 
 def limits_of(lane: str, settings: Settings) -> Limits:
@@ -73,18 +81,29 @@ class Admission:
             [limit.delay_s for limit in limits],
         )
 
-    async def admit(self, freed: Sequence[str] = ()) -> tuple[int, datetime | None]:
-        """One round: how many tasks were admitted, and when the next lane is due (None: never).
+    async def admit(self, freed: Sequence[str] = ()) -> Round:
+        """One round. `freed` are lanes where a task has ended, so that a full one has room again.
 
-        `freed` are lanes where a task has ended, so that a full one has room again. Nothing is
-        admitted while the queue holds enough for the slots that exist.
+        Nothing is admitted while the queue holds enough for the slots that exist.
         """
+        row = await self._room()
+        if row["task_due_s"] is not None and row["task_due_s"] <= 0:
+            await self._promote()
+            row = await self._room()
+        lane_due_s: float | None = row["lane_due_s"]
+        due = lane_due_s is not None and lane_due_s <= 0
+        admitted = 0
+        if row["room"] <= 0:
+            lane_due_s = None  # a task that starts makes room, and tells
+        elif due or freed:
+            admitted = await self._take("lock_due_lanes", row["room"], LANES_PER_ROUND, list(freed))
+        waits = [wait for wait in (lane_due_s, row["task_due_s"]) if wait is not None]
+        return Round(admitted, max(min(waits), 0.0) if waits else None)
+
+    async def _room(self) -> Any:
         row = await self._database.fetch_row("admission_room")
-        room, next_at = (row["room"], row["next_at"]) if row else (0, None)
-        due = next_at is not None and next_at <= datetime.now(UTC)
-        if room <= 0 or not (due or freed):
-            return 0, next_at
-        return await self._take("lock_due_lanes", room, LANES_PER_ROUND, list(freed)), next_at
+        assert row is not None
+        return row
 
     async def admit_interactive(self, lanes: Sequence[str]) -> int:
         """Admits at once what somebody waits for, if its lane is free, however full the queue."""
@@ -102,15 +121,12 @@ class Admission:
                 await queue.enqueue(connection, [(row["id"], row["priority"]) for row in rows])
             return len(rows)
 
-    async def promote(self) -> datetime | None:
-        """Lets delayed tasks that are due wait in their lanes; when the next is due."""
+    async def _promote(self) -> None:
+        """Lets delayed tasks that are due wait in their lanes."""
         while rows := await self._database.fetch("promote_delayed", SLICE):
             await self.arm([row["lane"] for row in rows])
             if len(rows) < SLICE:
-                break
-        row = await self._database.fetch_row("next_delayed")
-        due: datetime | None = row[0] if row else None
-        return due
+                return
 
     async def recover(self) -> int:
         """Puts right what crashes left behind; how many tasks wait again because of it."""

@@ -69,12 +69,16 @@ WHERE lane.key = locked.key
         IS DISTINCT FROM (coalesce(host.concurrency, $1), coalesce(host.delay_s, $2));
 
 -- name: admission_room
--- How many more tasks the queue should hold: twice the slots alive, less what is queued.
+-- How many more tasks the queue should hold: twice the slots alive, less what is queued; and in how
+-- many seconds the next lane and the next delayed task are due (null: none is).
 SELECT greatest(
     2 * (SELECT coalesce(sum(slots), 0) FROM worker WHERE seen_at > now() - interval '15 seconds')
     - (SELECT count(*) FROM pgqueuer WHERE status = 'queued'), 0
 )::int AS room,
-(SELECT min(next_at) FROM lane WHERE next_at < 'infinity') AS next_at;
+(SELECT extract(epoch FROM min(next_at) - now()) FROM lane WHERE next_at < 'infinity')
+    ::double precision AS lane_due_s,
+(SELECT extract(epoch FROM min(run_at) - now()) FROM task WHERE state = 'delayed')
+    ::double precision AS task_due_s;
 
 -- name: lock_due_lanes
 -- Lanes whose next task may start, the one that waited longest first, and full lanes in which a
@@ -159,10 +163,6 @@ WITH due AS (
     ORDER BY run_at LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 UPDATE task SET state = 'waiting' FROM due WHERE task.id = due.id RETURNING task.lane;
-
--- name: next_delayed
--- When the next delayed task is due.
-SELECT min(run_at) FROM task WHERE state = 'delayed';
 
 -- name: recover_tasks
 -- Tasks that should be in the queue but are not (the queue's table does not survive a crash of
