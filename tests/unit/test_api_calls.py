@@ -308,7 +308,7 @@ async def test_a_bad_cursor_is_a_400(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "task_id", [str(uuid4()), "x", "%00", "{task_id}", "a" * 36, "5f0c%0a", "é" * 36]
+    "task_id", [str(uuid4()), "x", "%00", "{task_id}", "a%2Fb", "a" * 36, "5f0c%0a", "é" * 36]
 )
 @pytest.mark.parametrize("tail", ["", "/results"])
 async def test_an_unknown_task_is_a_404(client: httpx.AsyncClient, task_id: str, tail: str) -> None:

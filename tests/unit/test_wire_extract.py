@@ -152,6 +152,10 @@ def test_a_cookie_header_joins_cookies_given_beside_it() -> None:
     assert [cookie.name for cookie in request.cookies] == ["a", "z"]
 
 
+def test_a_header_without_a_name_is_refused_beside_cookies_too() -> None:
+    assert wrong({"headers": {"": "x"}, "cookies": "a=1"}) == {"/headers": "propertyNames"}
+
+
 def test_user_and_password_of_the_url_become_a_header() -> None:
     read_ = read_extract(b'{"url":"http://me:p%40ss@shop.test/x"}', now=NOW, asynchronous=False)
     assert read_.request.url == "http://shop.test/x"

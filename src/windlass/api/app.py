@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import unquote
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -54,11 +55,21 @@ def create_app(settings: Settings, service: Verbs) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         """Most calls name a literal path; they need no pattern matching."""
         resource = None
-        if scope["type"] == "http" and not scope.get("root_path"):
-            resource = literal.get(scope["path"])
+        if scope["type"] == "http":
+            if b"%2" in scope.get("raw_path", b""):
+                scope["path"] = _segments_kept(scope["raw_path"])
+            if not scope.get("root_path"):
+                resource = literal.get(scope["path"])
         await (resource or router)(scope, receive, send)
 
     return app
+
+
+def _segments_kept(raw_path: bytes) -> str:
+    """The decoded path in which an encoded slash still belongs to its segment (RFC 3986 2.2)."""
+    return "/".join(
+        unquote(segment).replace("/", "%2F") for segment in raw_path.decode("latin-1").split("/")
+    )
 
 
 def _handlers(settings: Settings, service: Verbs, metrics: Metrics) -> dict[str, Handler]:

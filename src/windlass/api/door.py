@@ -18,7 +18,13 @@ from windlass.api.call import Call, CallerGone, Handler, Reply
 from windlass.api.limits import Allowance, RateLimiter, read_body
 from windlass.api.metrics import Metrics
 from windlass.api.verbs import Verbs
-from windlass.errors import EngineError, MethodNotAllowed, RateLimited, WindlassError
+from windlass.errors import (
+    DatabaseUnavailable,
+    EngineError,
+    MethodNotAllowed,
+    RateLimited,
+    WindlassError,
+)
 from windlass.settings import Settings
 from windlass.wire.v1_errors import envelope
 
@@ -126,14 +132,17 @@ class _Passage:
 
 
 def _log_failure(call: Call, error: Exception) -> None:
+    """Logs it, with where it came from unless that is known: a database that is away."""
     account = getattr(call, "account", None)
+    away = isinstance(error, DatabaseUnavailable)
     log.error(
         "call_failed",
         call=str(call.id),
         task=str(call.task_id),
         account=account.name if account else None,
         path=call.scope["path"],
-        exc_info=error,
+        reason=repr(error.__cause__ or error),
+        exc_info=None if away else error,
     )
 
 

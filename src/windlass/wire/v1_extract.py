@@ -191,10 +191,11 @@ def _read_headers(
         headers["Authorization"] = authorization
     if body.headers and body.cookies:
         reading.warn("headers and cookies were both given: they are merged")
-        line = headers.get(names.get("cookie", ""))
-        if isinstance(line, str):
-            del headers[names["cookie"]]
-            cookies += parse_cookies(line, ("headers", names["cookie"]), reading)
+        name = names.get("cookie")
+        line = None if name is None else headers[name]
+        if name is not None and isinstance(line, str):
+            del headers[name]
+            cookies += parse_cookies(line, ("headers", name), reading)
     return headers, cookies
 
 
