@@ -52,7 +52,11 @@ EXTERNAL_REFERRERS: dict[str, str] = {
     "twitter": "https://twitter.com/",
     "instagram": "https://www.instagram.com/",
 }
-"""What a visitor coming from there sends: these sites let only their origin through."""
+"""What a visitor coming from there sends: these sites let only their origin through (Referrer
+Policy "origin", which shows it to plain http too)."""
+
+
+_SHOWN_TO_ALL = frozenset(EXTERNAL_REFERRERS.values())
 
 
 def opening(request: ExtractRequest, draw: int = 0) -> Hop:
@@ -191,6 +195,8 @@ _NO_PAGE = {False: "none", True: "cross-site"}
 
 def _trimmed(referrer: str, hop: Hop) -> str:
     """What of the referrer is shown (Referrer Policy, strict-origin-when-cross-origin)."""
+    if referrer in _SHOWN_TO_ALL:
+        return referrer
     if not referrer or (referrer.startswith("https:") and hop.url.startswith("http:")):
         return ""
     if referrer.startswith(f"{hop.origin}/"):

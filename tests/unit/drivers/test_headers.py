@@ -147,8 +147,15 @@ def test_random_referrer_is_one_of_the_known() -> None:
     assert drawn == {referer for _, referer, site in REFERRERS if site == "cross-site"}
 
 
-def test_secure_referrer_is_not_shown_to_plain_http() -> None:
-    assert "referer" not in sent(PLAIN, referrer="google")
+def test_referrer_that_the_caller_names_is_shown_to_plain_http_too() -> None:
+    assert sent(PLAIN, referrer="google")["referer"] == "https://www.google.com/"
+
+
+def test_secure_page_is_not_shown_to_plain_http() -> None:
+    request = ExtractRequest(url=SECURE)
+    plain = refreshed(first_hop(request), "http://shop.example.com/next")
+    assert plain is not None
+    assert "Referer" not in dict(compose(request, plain, ""))
 
 
 def test_callers_headers_replace_suppress_and_repeat() -> None:
