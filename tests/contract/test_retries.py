@@ -116,8 +116,9 @@ def test_our_own_failure_is_tried_three_times(start_server: StartServer) -> None
     """The database is dead and its keeper cannot start it again: a 5xx that may be retried."""
     server = start_server()
     proxy = CountingProxy(server.url)
-    supervisor = server.pid
-    send(supervisor, signal.SIGSTOP)
+    keepers = [one.pid for one in (*server.processes("supervisor"), *server.processes("keeper"))]
+    for pid in keepers:
+        send(pid, signal.SIGSTOP)
     try:
         server.kill("postgres")
         with (
@@ -126,7 +127,8 @@ def test_our_own_failure_is_tried_three_times(start_server: StartServer) -> None
         ):
             nimble.tasks.list()
     finally:
-        send(supervisor, signal.SIGCONT)
+        for pid in keepers:
+            send(pid, signal.SIGCONT)
         proxy.close()
     assert failed.value.response.headers.get("x-should-retry") != "false"
     assert len(proxy.passed) == 3

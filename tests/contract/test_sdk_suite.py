@@ -59,7 +59,8 @@ def stand_in(
     assert cursor is not None
 
     def rewrite(exchange: Exchange) -> Exchange:
-        headers = exchange.headers | {"Authorization": f"Bearer {server.api_key}"}
+        kept = {k: v for k, v in exchange.headers.items() if k.lower() != "authorization"}
+        headers = kept | {"Authorization": f"Bearer {server.api_key}"}
         path = exchange.path.replace(PLACEHOLDER_ID, task_id).replace(PLACEHOLDER_CURSOR, cursor)
         body = exchange.body
         if body:
