@@ -6,6 +6,8 @@ a page in one call.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from windlass.errors import EngineError, ParserCrashed, ParseTimeout
@@ -30,6 +32,22 @@ class Read(msgspec.Struct, frozen=True):
     failure: Failure | None = None
 
 
+class _Order(msgspec.Struct, frozen=True):
+    """Formats of a request by where they are made, each in the registry's order."""
+
+    of_page: tuple[PageFormat, ...]
+    of_document: tuple[DocumentFormat, ...]
+    paths: tuple[str, ...]
+    """Where the child finds `of_document`."""
+
+    @property
+    def source_only(self) -> _Order:
+        """The part that needs no parser."""
+        pairs = zip(self.of_document, self.paths, strict=True)
+        plain = [(one, path) for one, path in pairs if one.needs == "source"]
+        return _Order((), tuple(one for one, _ in plain), tuple(path for _, path in plain))
+
+
 class Reader:
     """Reads pages; one per worker process. Its child processes start with the first page."""
 
@@ -39,6 +57,11 @@ class Reader:
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Reading)
 
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """Ids of the page-reading processes, for measurements."""
+        return self._pool.processes
+
     async def aclose(self) -> None:
         """Ends the child processes."""
         await self._pool.aclose()
@@ -46,47 +69,33 @@ class Reader:
     async def read(self, page: Page, request: ExtractRequest) -> Read:
         """The values of `request.formats`. A page that cannot be read fails in the Read, and
         keeps the formats that need no parser. Raises EngineError, Unsupported, MissingExtra."""
-        asked = set(request.formats)
-        values: dict[str, object] = {}
-        of_document: list[str] = []
-        for name in (name for name in FORMATS if name in asked):
-            found = FORMATS.get(name)
-            if isinstance(found, PageFormat):
-                values[found.name] = found.make(page)
-            else:
-                of_document.append(name)
-        for name in asked:
-            FORMATS.path(name)
-        if not of_document:
+        order = _order(request.formats)
+        values: dict[str, object] = {one.name: one.make(page) for one in order.of_page}
+        if not order.of_document:
             return Read(values)
         wish = Wish(main_content=request.main_content)
         try:
-            reading = await self._document(page, of_document, wish)
+            reading = await self._document(page, order, wish)
         except (ParserCrashed, ParseTimeout) as error:
-            return await self._without_parser(page, values, of_document, Failure.of(error))
+            reading = await self._without_parser(page, order.source_only)
+            return Read({**values, **reading.values}, reading.warnings, Failure.of(error))
         return Read({**values, **reading.values}, reading.warnings)
 
-    async def _without_parser(
-        self, page: Page, values: dict[str, object], names: list[str], failure: Failure
-    ) -> Read:
+    async def _without_parser(self, page: Page, order: _Order) -> Reading:
         """What is left of a page that the parser cannot digest."""
-        plain = [name for name in names if _document_format(name).needs == "source"]
-        if not plain or len(plain) == len(names):
-            return Read(values, (), failure)
+        if not order.of_document:
+            return Reading({})
         try:
-            reading = await self._document(page, plain, Wish())
+            return await self._document(page, order, Wish())
         except (ParserCrashed, ParseTimeout):
-            return Read(values, (), failure)
-        return Read({**values, **reading.values}, reading.warnings, failure)
+            return Reading({})
 
-    async def _document(self, page: Page, names: list[str], wish: Wish) -> Reading:
+    async def _document(self, page: Page, order: _Order, wish: Wish) -> Reading:
         content_type = page.header("content-type") or ""
         document = Document(page.body, content_type, page.url)
-        formats = tuple(map(_document_format, names))
-        if _is_light(document, formats):
-            return make(document, formats, wish)
-        paths = tuple(map(FORMATS.path, names))
-        asked = ReadRequest(page.url, content_type, paths, wish.main_content, page.body)
+        if _is_light(document, order.of_document):
+            return make(document, order.of_document, wish)
+        asked = ReadRequest(page.url, content_type, order.paths, wish.main_content, page.body)
         answer = await self._pool.call(self._encoder.encode(asked), self._deadline_s)
         try:
             return self._decoder.decode(answer)
@@ -94,14 +103,28 @@ class Reader:
             raise EngineError(f"a page-reading process answered nonsense: {error}") from error
 
 
-def _document_format(name: str) -> DocumentFormat:
-    found = FORMATS.get(name)
-    assert isinstance(found, DocumentFormat)
-    return found
+@lru_cache(maxsize=256)
+def _order(names: tuple[str, ...]) -> _Order:
+    """Raises Unsupported, naming what is known, and MissingExtra."""
+    made = {name: FORMATS.get(name) for name in names}
+    # Two names may stand for one format: its key decides.
+    formats = {made[name].name: name for name in FORMATS if name in made}
+    of_page: list[PageFormat] = []
+    of_document: list[DocumentFormat] = []
+    paths: list[str] = []
+    for name in formats.values():
+        one = made[name]
+        if isinstance(one, PageFormat):
+            of_page.append(one)
+        else:
+            of_document.append(one)
+            paths.append(FORMATS.path(name))
+    return _Order(tuple(of_page), tuple(of_document), tuple(paths))
 
 
 def _is_light(document: Document, formats: tuple[DocumentFormat, ...]) -> bool:
     """Whether the formats can be made at once, without parser and detection."""
-    if len(document.body) > _READ_HERE or not document.evident:
+    if len(document.body) > _READ_HERE:
         return False
-    return not document.kind.markup or all(one.needs == "source" for one in formats)
+    needs_tree = document.kind.markup and any(one.needs == "tree" for one in formats)
+    return not needs_tree and document.evident

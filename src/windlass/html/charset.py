@@ -48,34 +48,45 @@ _XML_ENCODING = re.compile(
 _UTF_16_XML = ((b"\x3c\x00\x3f\x00\x78\x00", "UTF-16LE"), (b"\x00\x3c\x00\x3f\x00\x78", "UTF-16BE"))
 
 
-class Decoded(NamedTuple):
-    """A body as text. `encoding` is the WHATWG name that it was read with."""
+class Encoding(NamedTuple):
+    """How to read a body: the WHATWG name, after skipping `mark` bytes of byte-order mark."""
 
-    text: str
-    encoding: str
+    name: str
+    mark: int = 0
 
 
-def decode(body: bytes, content_type: str, *, markup: bool, xml: bool = False) -> Decoded:
-    """The text of a body: byte-order mark, header, declaration inside, detection, in that order.
+def sniff(body: bytes, content_type: str, *, markup: bool, xml: bool = False) -> Encoding:
+    """The encoding of a body by byte-order mark, header, declaration inside, detection, in that
+    order.
 
     `markup`: look for <meta> declarations; `xml`: only an XML declaration counts and UTF-8 is
-    assumed without. Unknown labels are passed over, malformed bytes become U+FFFD. Never raises.
+    assumed without. Unknown labels are passed over. Never raises.
     """
-    for mark, encoding in _MARKS:
+    for mark, name in _MARKS:
         if body.startswith(mark):
-            return Decoded(_text(body[len(mark) :], encoding), encoding)
+            return Encoding(name, len(mark))
     for label in _declared(body, content_type, markup=markup, xml=xml):
         known = encoding_of(label)
         if known is not None:
-            return Decoded(_text(body, known), known)
+            return Encoding(known)
     if xml and _is_utf_8(body):
-        return Decoded(_text(body, "UTF-8"), "UTF-8")
-    encoding = (_late(body) if markup else None) or detect(body)
-    return Decoded(_text(body, encoding), encoding)
+        return Encoding("UTF-8")
+    return Encoding((_late(body) if markup else None) or detect(body))
+
+
+def decode(body: bytes, encoding: Encoding) -> str:
+    """The text of a body; malformed bytes become U+FFFD."""
+    if encoding.mark:
+        body = body[encoding.mark :]
+    if encoding.name == "UTF-8":
+        return body.decode("utf-8", "replace")
+    import turbohtml.detect  # noqa: F401 - registers the standard's decoders
+
+    return codecs.lookup(f"whatwg-{encoding.name}").decode(body)[0]
 
 
 def evidently_utf_8(body: bytes, content_type: str, *, markup: bool) -> bool:
-    """Whether `decode` would read this as UTF-8, as far as that is cheap to tell."""
+    """Whether `sniff` would call this UTF-8, as far as that is cheap to tell."""
     if body.startswith((b"\xfe\xff", b"\xff\xfe")):
         return False
     if body.startswith(b"\xef\xbb\xbf"):
@@ -109,14 +120,6 @@ def detect(body: bytes) -> str:
     if found is not None and found != "UTF-8":
         return found
     return "UTF-8" if _mostly_utf_8(body) else "windows-1252"
-
-
-def _text(body: bytes, encoding: str) -> str:
-    if encoding == "UTF-8":
-        return body.decode("utf-8", "replace")
-    import turbohtml.detect  # noqa: F401 - registers the standard's decoders
-
-    return codecs.lookup(f"whatwg-{encoding}").decode(body)[0]
 
 
 # ---------------------------------------------------------------- declarations
@@ -166,6 +169,8 @@ def prescan(start: bytes) -> Iterator[str]:
 
     The standard takes the first that names an encoding; which labels do is for the caller.
     """
+    if b"charset" not in start.lower():
+        return
     position = 0
     while (position := start.find(b"<", position)) >= 0:
         if start.startswith(b"<!--", position):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -38,6 +39,7 @@ def serve(terms: Terms) -> None:
     _die_with(terms.parent)
     module, _, attribute = terms.entry.partition(":")
     read: Read = getattr(import_module(module), attribute)
+    gc.freeze()  # what is loaded by now stays: no collection needs to look at it
     _confine(terms.memory)
     with socket.socket(fileno=terms.link) as link, link.makefile("rb") as stream:
         link.sendall(REPLY.pack(0, READY))

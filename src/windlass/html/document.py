@@ -7,13 +7,27 @@ the rest. Everything is worked out on first use; nothing heavy is imported befor
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from windlass.html.charset import Decoded, decode, evidently_utf_8
+from windlass.html.charset import Encoding, decode, evidently_utf_8, sniff
 from windlass.html.media import Kind, essence, kind_of
 
 if TYPE_CHECKING:
     from windlass.html.tree import Tree
+
+
+class Source(NamedTuple):
+    """A body and how to read it."""
+
+    body: bytes
+    encoding: Encoding
+    url: str
+    kind: Kind
+
+    @property
+    def text(self) -> str:
+        """The body decoded."""
+        return decode(self.body, self.encoding)
 
 
 class Document:
@@ -35,23 +49,23 @@ class Document:
         return kind_of(self.content_type, self.body)
 
     @cached_property
-    def decoded(self) -> Decoded:
-        """The body as text and the encoding that it was read with."""
+    def encoding(self) -> Encoding:
+        """How the body is encoded."""
         markup = self.kind is Kind.HTML
         xml = self.kind in (Kind.XHTML, Kind.XML)
-        return decode(self.body, self.content_type, markup=markup, xml=xml)
+        return sniff(self.body, self.content_type, markup=markup, xml=xml)
 
-    @property
+    @cached_property
     def source(self) -> str:
         """The body as text."""
-        return self.decoded.text
+        return decode(self.body, self.encoding)
 
     @cached_property
     def tree(self) -> Tree:
         """The parsed page; only for markup kinds."""
         from windlass.html.tree import Tree
 
-        return Tree(self.source, self.url, xml=self.kind is Kind.XHTML)
+        return Tree(Source(self.body, self.encoding, self.url, self.kind))
 
     @property
     def evident(self) -> bool:

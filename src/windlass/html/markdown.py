@@ -24,11 +24,13 @@ _FENCED = re.compile(
 def render(node: turbohtml.Node) -> str:
     """Markdown of a document or element, without escapes and gaps that no reader of it needs."""
     text = node.to_markdown(_OPTIONS)
-    # Code is not escaped: where the page says the same thing itself, leave all as it is.
-    if "\\_" in text and "\\_" not in node.text:
-        text = _INSIDE_A_WORD.sub("_", text)
-    if _SPACE in text and _SPACE not in node.text:
-        text = text.replace(_SPACE, "\u00a0")
+    if "\\_" in text or _SPACE in text:
+        # Code is not escaped: where the page says the same thing itself, leave all as it is.
+        said = node.text
+        if "\\_" not in said:
+            text = _INSIDE_A_WORD.sub("_", text)
+        if _SPACE not in said:
+            text = text.replace(_SPACE, "\u00a0")
     if "\n\n\n" in text:
         text = _without_gaps(text)
     for tag, mark in RAW_TAGS.items():

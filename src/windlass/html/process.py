@@ -117,6 +117,7 @@ class ReaderProcess(asyncio.Protocol):
 
     async def connect(self) -> None:
         """Attaches the socket to the loop; `changed` tells when the child is ready."""
+        self._watch(self._limits.start_s)
         self._ours.setblocking(False)
         await self._loop.create_unix_connection(lambda: self, sock=self._ours)
 

@@ -129,7 +129,8 @@ def _says_something(element: Element) -> bool:
 
 def _shape_code(blocks: Iterable[Element]) -> None:
     for block in blocks:
-        block.remove(".linenos,.lineno,.linenodiv,.line-numbers-rows,.gutter")
+        if block.find() is not None:
+            block.remove(".linenos,.lineno,.linenodiv,.line-numbers-rows,.gutter")
         language = _language(block)
         if language:
             code = block.find("code") or block
@@ -180,20 +181,22 @@ def _shape_definitions(lists: Iterable[Element]) -> None:
     """Terms become list items with their definitions below: Markdown has no other form that
     nests, and the hierarchy of an API reference is in the nesting."""
     for definitions in lists:
-        definitions.strip_tags(":scope > div")
         definitions.tag = "ul"
         members = [child for child in definitions.children if isinstance(child, Element)]
+        if any(member.tag == "div" for member in members):
+            definitions.strip_tags(":scope > div")
+            members = [child for child in definitions.children if isinstance(child, Element)]
         _set_off_terms(members)
         item: Element | None = None
-        for child in members:
-            if child.tag not in ("dt", "dd"):
-                continue
-            if item is None or child.tag == "dt":
-                item = Element("li")
-                child.insert_before(item)
-            elif len(item):
-                item.append(Element("br"))
-            _move_children(child, item)
+        for member in members:
+            if member.tag == "dt" or (member.tag == "dd" and item is None):
+                member.tag = "li"
+                item = member
+            elif member.tag == "dd" and item is not None:
+                if len(item):
+                    item.append(Element("br"))
+                item.extend(list(member.children))
+                member.decompose()
 
 
 def _set_off_terms(members: list[Element]) -> None:
@@ -221,12 +224,6 @@ def _may_be_bold(term: Element) -> bool:
         return False
     link = term.find("a")
     return link is None or link.text.strip() != text
-
-
-def _move_children(source: Element, target: Element) -> None:
-    for child in list(source.children):
-        target.append(child)
-    source.decompose()
 
 
 # ---------------------------------------------------------------- inline odds and ends

@@ -15,26 +15,42 @@ _MOST_COLUMNS = 1000
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _LISTS = ("ul", "ol")
 _SECTIONS = ("thead", "tbody", "tfoot")
-_LINES = "p,div,blockquote,h1,h2,h3,h4,h5,h6,section,article,dt,dd,address,figure,figcaption,hr"
-
-_ITEMS = ("ul", "ol", "li")
-_CELL_BLOCKS = f"{_LINES},pre,ul,ol,li"
+_ITEMS = frozenset({"ul", "ol", "li"})
+_LINES = frozenset(
+    {
+        *("p", "div", "blockquote", "section", "article", "dt", "dd", "address", "figure"),
+        *("figcaption", "hr", *_HEADINGS),
+    }
+)
+_CELL_BLOCKS = frozenset({"pre", *_ITEMS, *_LINES})
+_ARRANGED = frozenset({"table", "form", *_HEADINGS})
+_UNWRAPPED = ",".join(sorted(_LINES))
 
 
 def shape_table(table: Element) -> None:
     """Makes a table rectangular and its cells one-liners, or dissolves a layout table."""
     rows = _rows(table)
     cells = [_cells(row) for row in rows]
-    if _is_layout(table, cells):
+    tags = {element.tag for element in table.iter_elements()}
+    if _is_layout(table, tags, cells):
         _dissolve(table, rows, cells)
         return
-    lengths = {len(row) for row in cells}
-    if len(lengths) > 1 or table.select_one("[colspan],[rowspan]") is not None:
+    if _is_uneven(cells):
         _square(rows, cells)
-    if table.select_one(_CELL_BLOCKS) is not None:
+    if not tags.isdisjoint(_CELL_BLOCKS):
         for row in cells:
             for cell in row:
                 _one_line(cell)
+
+
+def _is_uneven(cells: list[list[Element]]) -> bool:
+    if len({len(row) for row in cells}) > 1:
+        return True
+    return any(
+        cell.attr("colspan") is not None or cell.attr("rowspan") is not None
+        for row in cells
+        for cell in row
+    )
 
 
 def _rows(table: Element) -> list[Element]:
@@ -57,16 +73,16 @@ def _cells(row: Element) -> list[Element]:
 # ---------------------------------------------------------------- layout
 
 
-def _is_layout(table: Element, cells: list[list[Element]]) -> bool:
-    """Whether the table arranges blocks rather than relates values."""
+def _is_layout(table: Element, tags: set[str], cells: list[list[Element]]) -> bool:
+    """Whether the table arranges blocks rather than relates values. `tags`: what is inside."""
     if (table.attr("role") or "").strip().lower() in ("presentation", "none"):
         return True
-    if any(cell.tag == "th" for row in cells for cell in row) or table.find("caption") is not None:
-        return table.find("table") is not None
-    if table.select_one("table,h1,h2,h3,h4,h5,h6,form") is not None:
+    if "th" in tags or "caption" in tags:
+        return "table" in tags
+    if not tags.isdisjoint(_ARRANGED):
         return True
     flat = len(cells) <= 1 or max(map(len, cells)) <= 1
-    return flat and table.select_one("p,div,ul,ol,dl,pre,blockquote") is not None
+    return flat and not tags.isdisjoint(_CELL_BLOCKS)
 
 
 def _dissolve(table: Element, rows: list[Element], cells: list[list[Element]]) -> None:
@@ -133,7 +149,7 @@ def _span(cell: Element, name: str, most: int) -> int:
 
 def _one_line(cell: Element) -> None:
     """Puts <br> where blocks of a cell begin and end; a pipe table has no other line break."""
-    blocks = cell.select(_CELL_BLOCKS)
+    blocks = list(cell.iter_elements(_CELL_BLOCKS))
     if not blocks:
         return
     for block in blocks:
@@ -145,7 +161,7 @@ def _one_line(cell: Element) -> None:
             _break_around(block, [block])
             if block.tag in _HEADINGS:
                 block.wrap_children(Element("strong"))
-    cell.strip_tags(_LINES)
+    cell.strip_tags(_UNWRAPPED)
 
 
 def _break_around(block: Element, pieces: list[Node]) -> None:

@@ -13,9 +13,11 @@ import turbohtml
 from turbohtml import HTMLParseError
 
 from windlass.html import markdown, plain
+from windlass.html.document import Source
 from windlass.html.main_content import choose, keep_only
+from windlass.html.media import Kind
 from windlass.html.shape import drop_invisible, shape
-from windlass.html.urls import Resolver, is_web, resolve, without_fragment
+from windlass.html.urls import Resolver, is_web, resolve
 
 _LINKING = ("a", "area", "frame", "img")
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
@@ -24,10 +26,9 @@ _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 class Tree:
     """One page. Its views change the tree; each brings it into the state that it needs."""
 
-    def __init__(self, source: str, url: str, *, xml: bool = False) -> None:
-        self._source = _from_xhtml(source) if xml else source
-        self._url = url
-        self._main_only = ""
+    def __init__(self, origin: Source, main_only: str = "") -> None:
+        self._origin = origin
+        self._main_only = main_only
         self._main: Tree | None = None
         self._links: list[str] | None = None
         self._parse()
@@ -54,9 +55,8 @@ class Tree:
     def main_content(self, warnings: list[str]) -> Tree:
         """The page with its main content only; itself, with a warning, if none is found."""
         if self._main is None:
-            choice = choose(self._source)
-            self._main = Tree(self._source, self._url)
-            self._main._main_only = choice.text
+            choice = choose(self._origin.text)
+            self._main = Tree(self._origin, choice.text)
             if choice.note:
                 warnings.append(choice.note)
             if not choice.text.strip():
@@ -66,8 +66,16 @@ class Tree:
     # ------------------------------------------------------------ states of the tree
 
     def _parse(self) -> None:
-        # As with scripts on: <noscript> is then no content, which is what a reader sees.
-        self._document = turbohtml.parse(self._source, scripting=True, positions=False)
+        origin = self._origin
+        # As with scripts on: <noscript> is then no content, which is what a reader sees. The
+        # parser decodes faster than Python, and by the same standard.
+        if origin.kind is Kind.XHTML:
+            source = _from_xhtml(origin.text)
+            self._document = turbohtml.parse(source, scripting=True, positions=False)
+        else:
+            self._document = turbohtml.parse(
+                origin.body, encoding=origin.encoding.name, scripting=True, positions=False
+            )
         self._links = None
         self._cleaned = False
         self._shaped = False
@@ -98,18 +106,18 @@ class Tree:
             reference = element.attr(name)
             if reference is None:
                 continue
-            target = resolver(reference)
-            if target is None:
+            target, page = resolver(reference)
+            if page:
+                found[page] = None
+            if not target:
                 del element.attrs[name]
-                continue
-            element.attrs[name] = target
-            if is_web(target):
-                found[without_fragment(target)] = None
+            elif target != reference:
+                element.attrs[name] = target
         return list(found)
 
     def _base(self) -> str:
         """What references are relative to (HTML, section 2.4.1, "document base URL")."""
-        own = resolve(self._url, "") or self._url
+        own = resolve(self._origin.url, "") or self._origin.url
         for element in self._document.iter_elements("base"):
             reference = element.attr("href")
             if reference is not None:
@@ -120,20 +128,17 @@ class Tree:
 
 def _show(image: turbohtml.Element, resolver: Resolver) -> None:
     """Gives an image the address it is loaded from in the end, none if it has none of its own."""
-    for name in ("src", "data-src", "data-original", "data-lazy-src"):
+    for name in ("src", "data-src", "data-original", "data-lazy-src", "srcset", "data-srcset"):
         reference = image.attr(name)
-        if reference and reference.lstrip()[:5].lower() != "data:":
-            target = resolver(reference)
-            if target is not None and is_web(target):
-                image.attrs["src"] = target
-                return
-    srcset = image.attr("srcset") or image.attr("data-srcset") or ""
-    first = srcset.strip().partition(" ")[0].rstrip(",")
-    target = resolver(first) if first and not first.startswith("data:") else None
-    if target is not None and is_web(target):
-        image.attrs["src"] = target
-    else:
-        image.attrs.pop("src", None)
+        if not reference:
+            continue
+        if name.endswith("srcset"):
+            reference = reference.strip().partition(" ")[0].rstrip(",")
+        if resolver(reference)[1]:
+            image.attrs["src"] = resolver(reference)[0]
+            return
+    if image.attr("src") is not None:
+        del image.attrs["src"]
 
 
 # ---------------------------------------------------------------- XHTML

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import ada_url
 
@@ -20,17 +21,25 @@ def resolve(base: str, reference: str) -> str | None:
         return None
 
 
-_resolve_cached = lru_cache(maxsize=4096)(resolve)
-
-
 def is_web(url: str) -> bool:
     """Whether an absolute URL can be fetched."""
     return url.startswith(_WEB)
 
 
-def without_fragment(url: str) -> str:
-    """The URL up to its fragment."""
-    return url.partition("#")[0]
+class Target(NamedTuple):
+    """Where a reference leads. Both "" if it is no URL; `page` "" if it is none to fetch."""
+
+    url: str
+    page: str
+    """The URL without its fragment."""
+
+
+def _target(base: str, reference: str) -> Target:
+    url = resolve(base, reference) or ""
+    return Target(url, url.partition("#")[0] if is_web(url) else "")
+
+
+_cached_target = lru_cache(maxsize=4096)(_target)
 
 
 class Resolver:
@@ -41,11 +50,11 @@ class Resolver:
         path = base.partition("#")[0].partition("?")[0]
         self._folder = path[: path.rfind("/") + 1] if is_web(base) else base
 
-    def __call__(self, reference: str) -> str | None:
-        """The absolute URL, None if `reference` is not a URL here."""
+    def __call__(self, reference: str) -> Target:
+        """Where `reference` leads."""
         if len(reference) > _CACHED_LENGTH:
-            return resolve(self._base, reference)
+            return _target(self._base, reference)
         # "", "?query" and "#fragment" keep the page's own name; a name starts from its folder.
         if reference[:1].isalnum():
-            return _resolve_cached(self._folder, reference)
-        return _resolve_cached(self._base, reference)
+            return _cached_target(self._folder, reference)
+        return _cached_target(self._base, reference)
