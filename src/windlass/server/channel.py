@@ -82,7 +82,10 @@ class Channel:
 
     async def messages(self) -> AsyncIterator[Message]:
         """Everything that arrives until the other side is gone, for a child's event loop."""
-        reader, writer = await asyncio.open_connection(sock=self._socket, limit=LINE_LIMIT_BYTES)
+        # Over a second descriptor: the first must still send when nobody listens any more.
+        reader, writer = await asyncio.open_connection(
+            sock=self._socket.dup(), limit=LINE_LIMIT_BYTES
+        )
         try:
             while line := await reader.readline():
                 yield _decoder.decode(line)

@@ -23,7 +23,7 @@ def stored_key(settings: Settings) -> str:
         return settings.api_key
     try:
         return key_file(settings).read_text(encoding="ascii").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{key_file(settings)} cannot be read: {error}") from error

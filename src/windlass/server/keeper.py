@@ -7,11 +7,13 @@ first key work, starts PostgreSQL again when it dies and frees the tasks of dead
 from __future__ import annotations
 
 import asyncio
+import os
 
+import asyncpg
 import structlog
 
 from windlass import storage
-from windlass.errors import WindlassError
+from windlass.errors import DatabaseUnavailable, SettingsError, WindlassError
 from windlass.server.channel import Ready
 from windlass.server.supervisor import RESTART_PAUSES_S, Birth
 from windlass.settings import Settings
@@ -20,6 +22,7 @@ from windlass.storage.embedded import EmbeddedPostgres
 log = structlog.get_logger(__name__)
 
 STOP_TIMEOUT_S = 10.0
+SILENT_WAIT_S = 2.0
 
 
 class Keeper:
@@ -38,15 +41,15 @@ class Keeper:
     async def run(self, hurry: asyncio.Event) -> None:
         """Keeps the database until cancelled; `hurry` then says to stop it without waiting."""
         if self._settings.database_url:
-            await self._serve(self._settings.database_url, alone=False)
+            await self._prepare_theirs(self._settings.database_url)
+            await self._serve(self._settings.database_url)
             return
-        postgres = EmbeddedPostgres(self._settings.data)
+        postgres = EmbeddedPostgres(self._settings.data, holder=os.getppid())
         tasks: list[asyncio.Task[None]] = []
         try:
             dsn = await postgres.start()
             tasks.append(asyncio.create_task(_revive(postgres), name="revive"))
-            serving = self._serve(dsn, alone=self._birth.alone)
-            tasks.append(asyncio.create_task(serving, name="serve"))
+            tasks.append(asyncio.create_task(self._prepare_and_serve(dsn), name="serve"))
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
@@ -56,12 +59,30 @@ class Keeper:
             await asyncio.gather(*tasks, return_exceptions=True)
             await _stop(postgres, hurry)
 
-    async def _serve(self, dsn: str, *, alone: bool) -> None:
+    async def _prepare_and_serve(self, dsn: str) -> None:
+        await self._prepare(dsn)
+        await self._serve(dsn)
+
+    async def _prepare_theirs(self, dsn: str) -> None:
+        patience = asyncio.get_running_loop().call_later(
+            SILENT_WAIT_S, log.warning, "database_does_not_answer_yet"
+        )
+        try:
+            await self._prepare(dsn)
+        except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+            reason = error.__cause__ or error
+            raise SettingsError(f"WINDLASS_DATABASE_URL cannot be used: {reason}") from error
+        finally:
+            patience.cancel()
+
+    async def _prepare(self, dsn: str) -> None:
         await storage.migrate(dsn)
-        if alone:
+        if self._birth.alone and not self._settings.database_url:
             # Every worker of the run before is dead: its leases need not run out first.
             await storage.release_all_workers(dsn)
         await storage.ensure_bootstrap_key(dsn, self._key)
+
+    async def _serve(self, dsn: str) -> None:
         self._birth.channel.send(Ready(dsn))
         while True:
             worker_id = await self._releases.get()

@@ -12,6 +12,7 @@ import shutil
 import socket
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -24,11 +25,22 @@ log = structlog.get_logger(__name__)
 
 ROLES = ("api", "worker")
 BACKLOG = 2048
+_POSTGRES = ("postgres", "postgresql")
 
 _ALWAYS = ("windlass.server.roles", "windlass.server.keeper")
 _LOADED = {
     "api": ("windlass.api.app", "windlass.server.http", "windlass.service", "httptools"),
-    "worker": ("windlass.worker", "aiohttp"),
+    "worker": (
+        "windlass.worker",
+        "windlass.kinds.extract",
+        "windlass.drivers.http",
+        "windlass.formats.html",
+        "windlass.formats.links",
+        "windlass.formats.markdown",
+        "windlass.formats.text",
+        "aiohttp",
+        "encodings.idna",
+    ),
 }
 """What each role needs sooner or later: loaded once, before the forks, and shared by them."""
 
@@ -47,6 +59,10 @@ def serve(settings: Settings, roles: frozenset[str] = frozenset(ROLES)) -> int:
     0 after a graceful stop, 1 when it could not run, 2 when a setting is wrong, 130 when it was
     stopped at once. Raises SettingsError for what can be seen before anything is started.
     """
+    if settings.database_url and urlsplit(settings.database_url).scheme not in _POSTGRES:
+        raise SettingsError(
+            "WINDLASS_DATABASE_URL must be a URL such as postgresql://user:password@host/database"
+        )
     if roles != frozenset(ROLES) and not settings.database_url:
         raise SettingsError(
             "--roles splits a server over machines that share a database: set WINDLASS_DATABASE_URL"
@@ -91,6 +107,8 @@ def _supervise(
 def _listen(settings: Settings) -> tuple[socket.socket, ...]:
     """The listening sockets: one per address of the host. Raises SettingsError."""
     try:
+        if not 0 <= settings.port <= 65535:
+            raise OverflowError  # the resolver would take it modulo 65536
         found = socket.getaddrinfo(
             settings.host or None,
             settings.port,

@@ -19,8 +19,9 @@ _POLL_S = 0.02
 class DirectoryLock:
     """The right to use a state directory, from `take` to `release`."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, holder: int) -> None:
         self._path = data / "server.lock"
+        self._holder = holder
         self._file: int | None = None
 
     async def take(self) -> None:
@@ -34,7 +35,7 @@ class DirectoryLock:
             os.close(file)
             raise
         os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(file, f"{self._holder}\n".encode(), 0)
         self._file = file
 
     async def _wait_for(self, file: int) -> None:

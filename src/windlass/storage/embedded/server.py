@@ -36,14 +36,15 @@ class EmbeddedPostgres:
     """A PostgreSQL whose cluster is the folder `postgres` of the state directory `data`.
 
     After `start` the process may die at any time: `wait` returns then, and `start` brings the
-    same address back. Only one per state directory can be started at a time.
+    same address back. Only one per state directory can be started at a time; a second is told
+    that process `holder` (this one, if not given) has it.
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, holder: int | None = None) -> None:
         self._data = data.absolute()
         self._cluster = self._data / "postgres"
         self._log = self._data / "postgres.log"
-        self._lock = DirectoryLock(self._data)
+        self._lock = DirectoryLock(self._data, holder or os.getpid())
         self._host: Host | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._log_keeper: asyncio.Task[None] | None = None
