@@ -90,3 +90,12 @@ async def test_the_page_names_every_path_and_loads_nothing(client: httpx.AsyncCl
     assert not re.search(r"<script|<link|<img|url\(|@import|\ssrc=", answer.text)
     targets = set(re.findall(r'href="#([^"]+)"', answer.text))
     assert targets <= set(re.findall(r'id="([^"]+)"', answer.text))
+
+
+async def test_error_codes_are_documented(client: httpx.AsyncClient) -> None:
+    codes = {item["code"]: item for item in describe()["x-error-codes"]}
+    assert codes["dns_failed"]["status"] == 500
+    assert codes["dns_failed"]["error_type"] == "connection_error"
+    assert all(item["meaning"] for item in codes.values())
+    text = (await client.get("/docs")).text
+    assert all(f"<code>{code}</code>" in text for code in codes)

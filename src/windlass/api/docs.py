@@ -22,6 +22,7 @@ def page(document: dict[str, Any]) -> str:
         about=_prose(info["description"]),
         contents="".join(_entry(*operation) for operation in operations),
         operations="".join(_section(*operation) for operation in operations),
+        codes=_codes(document["x-error-codes"]),
         schemas="".join(
             _schema(name, schema) for name, schema in document["components"]["schemas"].items()
         ),
@@ -79,6 +80,14 @@ def _answers(operation: dict[str, Any]) -> list[tuple[str, str, str]]:
         )
         rows.append((status, shown, response["description"]))
     return rows
+
+
+def _codes(codes: list[dict[str, Any]]) -> str:
+    rows = [
+        (item["code"], f"{item['status']}, {escape(item['error_type'])}", item["meaning"])
+        for item in codes
+    ]
+    return _table(("error_code", "status of a synchronous call, error_type", "meaning"), rows)
 
 
 def _schema(name: str, schema: dict[str, Any]) -> str:

@@ -6,11 +6,15 @@ Built when first asked for; it must say nothing that the server does not do.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import windlass
 from windlass.api.operations import OPERATIONS, Operation
+from windlass.errors import WindlassError
 from windlass.wire import ajv
+from windlass.wire.v1_errors import http_status
+from windlass.wire.v1_terms import error_type
 
 _TITLE = "Windlass"
 _ABOUT = (
@@ -58,7 +62,32 @@ def describe(operations: tuple[Operation, ...] = OPERATIONS) -> dict[str, Any]:
             "schemas": parts,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
+        "x-error-codes": error_codes(),
     }
+
+
+def error_codes() -> list[dict[str, Any]]:
+    """Every `error_code`, with what a synchronous call answers and the coarse `error_type`."""
+    return [
+        {
+            "code": kind.code,
+            "status": http_status(kind.code),
+            "error_type": error_type(kind.code),
+            "meaning": kind().message,
+        }
+        for kind in _tree(WindlassError)
+        if kind.code not in _FAMILIES
+    ]
+
+
+def _tree(root: type[WindlassError]) -> Iterator[type[WindlassError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from _tree(child)
+
+
+_FAMILIES = frozenset(("error", "bad_request", "target_error"))
+"""Codes of classes that only hold others together."""
 
 
 def _kinds(operations: tuple[Operation, ...]) -> list[type]:
