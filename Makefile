@@ -60,13 +60,18 @@ fmt: setup-test ## format and fix what can be fixed
 	@.venv/bin/ruff check --quiet --fix src tests bench tools || true
 	@.venv/bin/ruff format src tests bench tools
 
+.PHONY: docs
+docs: setup-test ## make what is generated of the documentation
+	@.venv/bin/python -m tools.reference
+
 .PHONY: lint
-lint: setup-test ## style, types, layers, sizes
+lint: setup-test ## style, types, layers, sizes, docs
 	.venv/bin/ruff check src tests bench tools
 	.venv/bin/ruff format --check src tests bench tools
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python tools/sizes.py
+	.venv/bin/python -m tools.reference --check
 
 .PHONY: clean
 clean: ## remove what setup and tests made here; no data

@@ -1,0 +1,164 @@
+"""docs/reference/errors.md, from the error tree and the tables of the dialect.
+
+What to do about an error is told here and nowhere else; an error without it fails the docs test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tools.reference.markdown import code, table, titled
+from windlass.cli.exits import status_of
+from windlass.errors import (
+    DeliveryError,
+    EngineError,
+    RequestError,
+    TargetError,
+    WindlassError,
+)
+from windlass.wire.v1_errors import HTTP_STATUS
+from windlass.wire.v1_terms import ERROR_TYPES
+
+_INTRO = """\
+Every failure has a stable `error_code`, which programs may match on, and a coarser `error_type`,
+which is the vendor's. Where they stand:
+
+- in the body of an error answer: `error_code`, for 500, 501, 503 and 555 also `error_type`;
+- in a result that failed: `metadata.error_code`, `metadata.error_type`, with the text in `error`;
+- in a task: `error`, `error_type`, and `error_code` when the task is read by itself.
+
+**HTTP** is the status of the answer to a synchronous extract, or to the call that the error is
+about. 200 there means that the target did answer: the result comes with `status` `failed`, the
+target's `status_code` and the data that could be made. An asynchronous task that fails has the
+state `error`; reading it and its result gives 200.
+
+**Again** tells whether the server itself starts the task again when the failure may pass, up to
+`WINDLASS_MAX_ATTEMPTS` starts. Requests with methods that may not be repeated (POST, PATCH) are
+sent again only if they never left. **Exit** is the exit status of the command line."""
+
+_FAMILIES: tuple[tuple[type[WindlassError], str, str], ...] = (
+    (RequestError, "The request", "The caller can act: the request is wrong, unknown or too much."),
+    (TargetError, "The target", "The site can act: it gave no answer, or not a whole page."),
+    (DeliveryError, "Delivery", "The receiver or the bucket can act. Not in this version."),
+    (EngineError, "The server", "The operator can act. Details are in the log, not in answers."),
+)
+
+_WITH_ANSWER = frozenset(
+    {
+        "bad_encoding",
+        "body_too_large",
+        "body_truncated",
+        "decompression_bomb",
+        "parse_timeout",
+        "parser_crashed",
+        "unexpected_status",
+    }
+)
+"""What can only happen to a page that came."""
+_MAYBE_WITH_ANSWER = frozenset({"invalid_response", "read_timeout"})
+"""What can happen before a page came and while it came."""
+
+_FAMILY_ONLY = frozenset({"error", "bad_request", "target_error"})
+"""Roots of the tree that nothing raises by themselves."""
+
+ADVICE: dict[str, str] = {
+    "invalid_request": "Correct the fields that `details.schema_validation_errors` names: "
+    "all wrong ones are listed.",
+    "unauthorized": "Send `Authorization: Bearer KEY` with a key of this server that is not "
+    "revoked.",
+    "not_found": "Check the path. Calls about keys exist for account `main` only.",
+    "task_not_found": "Check the id, and that the key belongs to the account that made the task. "
+    "Tasks are forgotten after twice `WINDLASS_RESULT_TTL`.",
+    "results_not_ready": "Wait until the task's `state` is `success` or `error`, then ask again.",
+    "results_expired": "Results are kept for `WINDLASS_RESULT_TTL` after the task ended: extract "
+    "the page again.",
+    "method_not_allowed": "Use a method that the header `allow` names.",
+    "slow_request": "Send the body within 60 s.",
+    "request_too_large": "Send less, or raise `WINDLASS_BODY_LIMIT`.",
+    "rate_limited": "Wait as long as `retry-after` says; the SDK does. The operator sets "
+    "`WINDLASS_RATE_LIMIT`.",
+    "unsupported": "Leave the option out: this server cannot do it.",
+    "missing_extra": "Install the extra that the message names, for example "
+    "`pip install 'windlass[impersonate]'`.",
+    "canceled": "The task was ended on request. Submit it again if it is still wanted.",
+    "dns_failed": "Check the host name, and the name servers of the machine.",
+    "connection_refused": "Nothing listens there: check host and port.",
+    "connection_lost": "The site hung up. It may be overloaded or turn visitors like us away: try "
+    "later, more slowly, or with `driver` `vx6-stealth`.",
+    "connection_failed": "No route, or no answer to any address of the host: check the network.",
+    "tls_failed": "The certificate or the protocol is not acceptable; the message says what. "
+    "Certificates are always checked.",
+    "connect_timeout": "The host does not answer. Raise `WINDLASS_CONNECT_TIMEOUT` if it is known "
+    "to be slow.",
+    "read_timeout": "The site stopped sending. Raise `WINDLASS_READ_TIMEOUT` if it is known to be "
+    "slow.",
+    "request_timeout": "Raise `request_timeout`, or `WINDLASS_TASK_TIMEOUT` and "
+    "`WINDLASS_SYNC_TIMEOUT`; for pages that take long use the asynchronous call.",
+    "invalid_response": "What listens there is no web server, or is broken.",
+    "body_truncated": "Use what came (`metadata.partial` is true) or try again.",
+    "body_too_large": "Use what came (`metadata.partial` is true) or raise `WINDLASS_FETCH_LIMIT`.",
+    "decompression_bomb": "Raise `WINDLASS_FETCH_LIMIT` only for a site that you trust.",
+    "bad_encoding": "The site's compression is broken. Use what came, or suppress compression "
+    'with `headers: {"Accept-Encoding": "identity"}`.',
+    "redirect_loop": "Often a cookie or a login is missing: send `cookies`, or use a `session`.",
+    "too_many_redirects": "As for `redirect_loop`; or raise `WINDLASS_MAX_REDIRECTS`.",
+    "bad_redirect": "The site sends its visitors to an address that is not http or https.",
+    "address_refused": "The address is not public. The operator can exempt networks with "
+    "`WINDLASS_ALLOW_ADDRESSES`.",
+    "unexpected_status": "The page came, with another status than expected: read `status_code`. "
+    "List it in `expected_status_codes` to count it as success.",
+    "proxy_failed": "The operator's proxy does not work: check the entries of `WINDLASS_PROXIES`.",
+    "parse_timeout": "The page is too heavy to read. Ask for `html` only, or raise "
+    "`WINDLASS_PARSE_TIMEOUT`.",
+    "parser_crashed": "The page breaks the parser. Ask for `html` only; report the page.",
+    "delivery_failed": "Not met in this version.",
+    "internal_error": "A fault of ours: the log has it, under the task's id. Please report it.",
+    "bad_settings": "Correct the setting that the message names.",
+    "database_unavailable": "Passes when PostgreSQL is back. The private one is started again by "
+    "itself; look after one of your own.",
+    "storage_full": "Make room where results are stored; tasks wait meanwhile and lose nothing.",
+    "blob_missing": "The result's file was removed from the store: extract the page again.",
+    "worker_lost": "The task's worker died more than `WINDLASS_MAX_RESCUES` times. The page may "
+    "be the cause: look into the log.",
+    "task_expired": "It waited longer than `WINDLASS_START_WITHIN`: run more workers.",
+    "server_unreachable": "Start a server, or correct `WINDLASS_URL`. Only the command line meets "
+    "it.",
+}
+
+
+def document() -> str:
+    """The whole file."""
+    parts = [titled("Errors", _INTRO)]
+    for root, title, meaning in _FAMILIES:
+        rows = [_row(kind) for kind in below(root)]
+        head = ("`error_code`", "HTTP", "`error_type`", "again", "exit", "meaning", "what to do")
+        parts.append(f"\n## {title}\n\n{meaning}\n\n{table(head, rows)}")
+    return "".join(parts)
+
+
+def below(root: type[WindlassError]) -> Iterator[type[WindlassError]]:
+    """The classes of a family that are met, in the order of the tree."""
+    if root.code not in _FAMILY_ONLY:
+        yield root
+    for child in root.__subclasses__():
+        yield from below(child)
+
+
+def _row(kind: type[WindlassError]) -> list[str]:
+    return [
+        code(kind.code),
+        _http(kind.code),
+        code(ERROR_TYPES[kind.code]),
+        "yes" if kind.retryable and not issubclass(kind, RequestError) else "no",
+        str(status_of(kind())),
+        (kind.__doc__ or "").strip().splitlines()[0].rstrip(".") + ".",
+        ADVICE[kind.code],
+    ]
+
+
+def _http(name: str) -> str:
+    if name in _WITH_ANSWER:
+        return "200"
+    if name in _MAYBE_WITH_ANSWER:
+        return f"{HTTP_STATUS[name]} or 200"
+    return str(HTTP_STATUS[name])
