@@ -1,8 +1,8 @@
 """A worker process: claim → handle → commit, and the loops that keep tasks moving.
 
-PgQueuer says which task is ours and redelivers it if we die; the task row says what is true. Every
-attempt runs in an asyncio task of its own, so that losing the database stops the queue's loop but
-not the work: its outcome is applied when the database is back, if the attempt is still ours.
+PgQueuer says which task is ours and redelivers it if we die; the task row says what is true.
+Losing the database stops the taking but not the work: an outcome is applied when the database is
+back, if the attempt is still the task's newest.
 """
 
 from __future__ import annotations
@@ -10,14 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 from uuid import UUID
 
 import msgspec
 import structlog
-from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.models import Job
-from pgqueuer.domain.types import QueueManagerId
 
 from windlass import metrics
 from windlass.blobs import Blobs, open_blobs, result_key, result_keys
@@ -33,11 +30,12 @@ from windlass.kinds import KINDS, Kind
 from windlass.model.page import Failure
 from windlass.model.task import Outcome, State, Task
 from windlass.settings import Settings
-from windlass.storage import manager_id, queue
+from windlass.storage import manager_id
 from windlass.storage.admission import LANES_PER_ROUND, Admission
 from windlass.storage.batcher import Batcher
 from windlass.storage.database import CONNECTION_ERRORS, Database
 from windlass.storage.maintenance import Maintenance
+from windlass.storage.queue import CHANNEL, Leases
 from windlass.storage.tasks import CANCEL_CHANNEL, Finished, Tasks
 
 log = structlog.get_logger(__name__)
@@ -50,7 +48,9 @@ _ADMIT_PACE_S = 0.01
 _DEQUEUE_S = 2.0
 _FULL_RETRY_S = 15.0
 _UNKNOWN_RETRY_S = 30.0
-_RESTART_S = 0.3
+_RECONNECT_S = 0.3
+_TAKE_AT_ONCE = 32
+_TAKE_PACE_S = 0.008
 
 
 async def run(settings: Settings, dsn: str, worker_id: str, stop: asyncio.Event) -> None:
@@ -91,14 +91,14 @@ class Worker:
             self._store, limit=64, lanes=2, linger_s=0.002
         )
         self._kinds: dict[str, Kind] = {}
-        self._running: dict[UUID, asyncio.Task[None]] = {}
+        self._running: dict[UUID, tuple[asyncio.Task[None], Job]] = {}
         self._cancelled: set[UUID] = set()
         self._freed: set[str] = set()
         self._refilled: set[str] = set()
         self._admit = asyncio.Event()
-        self._held: set[asyncio.Future[None]] = set()
-        self._manager: QueueManager | None = None
-        self._queue = queue.WorkerQueries(database.relaxed)
+        self._wake = asyncio.Event()
+        self._leases = Leases(database.relaxed, manager_id(worker_id), settings.lease)
+        self._recover_first = True
 
     async def run(self, stop: asyncio.Event) -> None:
         """See the function run above."""
@@ -108,7 +108,7 @@ class Worker:
             loops = [
                 group.create_task(loop, name=name)
                 for name, loop in (
-                    ("consume", self._consume(stop)),
+                    ("keep", self._every(self._settings.lease / 4, self._keep_leases)),
                     ("admit", self._keep_admitting()),
                     ("beat", self._every(BEAT_S, self._beat)),
                     ("recover", self._every(RECOVER_S, self._recover)),
@@ -117,9 +117,9 @@ class Worker:
                     ("lag", metrics.watch_loop("worker")),
                 )
             ]
+            consume = group.create_task(self._consume(), name="consume")
             await stop.wait()
-            if self._manager is not None:
-                self._manager.shutdown.set()
+            consume.cancel()
             await self._settle()
             for loop in loops:
                 loop.cancel()
@@ -127,51 +127,56 @@ class Worker:
 
     # ------------------------------------------------------------ the queue
 
-    async def _consume(self, stop: asyncio.Event) -> None:
-        """Runs the queue's manager; it ends when the database does, so it is started again."""
-        while not stop.is_set():
-            manager = self._new_manager()
-            self._manager = manager
+    async def _consume(self) -> None:
+        """Takes tasks from the queue while slots are free."""
+        loop = asyncio.get_running_loop()
+        while True:
+            started, taken = loop.time(), 0
+            self._wake.clear()
             try:
-                # A crash of the database has emptied the queue.
-                await self._recover()
-                await manager.run(
-                    dequeue_timeout=timedelta(seconds=_DEQUEUE_S),
-                    batch_size=max(1, min(16, self._settings.slots // 2)),
-                    max_concurrent_tasks=max(2, self._settings.slots),
-                    # Its first probe may come before it listens, which would end the loop for
-                    # nothing; our own listener tells when the database is gone.
-                    shutdown_on_listener_failure=False,
-                    heartbeat_timeout=timedelta(seconds=self._settings.lease),
-                    log_aggregation_interval=timedelta(0),
-                )
-            except Exception as error:  # noqa: BLE001 - whatever ended it, it must run again
+                taken = await self._take()
+            except CONNECTION_ERRORS as error:
                 log.warning("queue_lost", reason=repr(error))
-            if not stop.is_set():
-                await asyncio.sleep(_RESTART_S)
+                self._recover_first = True
+                await asyncio.sleep(_RECONNECT_S)
+                continue
+            if taken == _TAKE_AT_ONCE:
+                continue
+            try:
+                async with asyncio.timeout(_DEQUEUE_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            if self._running:
+                # News comes in bursts under load; one look serves them all.
+                await asyncio.sleep(max(started + _TAKE_PACE_S - loop.time(), 0))
 
-    def _new_manager(self) -> QueueManager:
-        self._queue = queue.WorkerQueries(self._database.relaxed)
-        manager = QueueManager(self._queue, channel=queue.channel())
-        manager.queue_manager_id = QueueManagerId(manager_id(self._id))
-        manager.entrypoint(queue.ENTRYPOINT, accepts_context=False)(self._on_job)
-        return manager
+    async def _take(self) -> int:
+        """Starts as many tasks as there are and slots allow."""
+        if self._recover_first:  # a crash of the database has emptied the queue
+            await self._recover()
+            self._recover_first = False
+        free = min(self._settings.slots - len(self._running), _TAKE_AT_ONCE)
+        jobs = await self._leases.take(free) if free > 0 else []
+        for job in jobs:
+            task_id = UUID(bytes=job.payload)
+            # Our own heartbeat was late and the row came back: it is ours all the same.
+            if task_id not in self._running:
+                self._start(task_id, job)
+        return len(jobs)
 
-    async def _on_job(self, job: Job) -> None:
-        """Holds the lease for as long as the attempt runs, or until the queue is lost."""
-        task_id = UUID(bytes=job.payload)
-        running = self._running.get(task_id)
-        if running is None:
-            running = asyncio.create_task(self._attempt(job), name=f"task {task_id}")
-            self._running[task_id] = running
-            running.add_done_callback(lambda _: self._running.pop(task_id, None))
-        held = asyncio.get_running_loop().create_future()
-        self._held.add(held)
-        running.add_done_callback(lambda _: _release(held))
-        try:
-            await held
-        finally:
-            self._held.discard(held)
+    def _start(self, task_id: UUID, job: Job) -> None:
+        def ended(_: object) -> None:
+            del self._running[task_id]
+            self._wake.set()
+
+        attempt = asyncio.create_task(self._attempt(job), name=f"task {task_id}")
+        self._running[task_id] = (attempt, job)
+        attempt.add_done_callback(ended)
+
+    async def _keep_leases(self) -> None:
+        if self._running:
+            await self._leases.keep([job for _, job in self._running.values()])
 
     # ------------------------------------------------------------ one attempt
 
@@ -180,11 +185,13 @@ class Worker:
         try:
             task = await self._tasks.claim(job)
             if task is None:
+                await self._leases.drop(job)
                 return
             structlog.contextvars.bind_contextvars(task=str(task.id), account=task.account)
             started = time.perf_counter()
             outcome = await self._outcome(task)
             if outcome is None:
+                await self._leases.drop(job)
                 return
             await self._finish(task, job, outcome)
             metrics.HANDLER_SECONDS.labels(task.kind, outcome.state.value).observe(
@@ -244,9 +251,7 @@ class Worker:
         applied = await self._tasks.apply(
             Finished(task, job, msgspec.structs.replace(outcome, result=None), key)
         )
-        if applied:
-            self._queue.completed.add(job.id)
-        else:
+        if not applied:
             log.info("late_outcome_dropped", attempt=task.attempt)
         self._freed.add(task.lane)
         if outcome.state == State.QUEUED and not outcome.retry_in_s:
@@ -321,30 +326,26 @@ class Worker:
         await self._blobs.sweep()
 
     async def _listen(self) -> None:
-        await self._database.listen({CANCEL_CHANNEL: self._on_cancel}, on_lost=self._on_lost)
+        await self._database.listen(
+            {CANCEL_CHANNEL: self._on_cancel, CHANNEL: lambda _: self._wake.set()}
+        )
 
     def _on_cancel(self, payload: str) -> None:
         task_id = UUID(payload)
         if running := self._running.get(task_id):
+            attempt, _ = running
             self._cancelled.add(task_id)
-            running.add_done_callback(lambda _: self._cancelled.discard(task_id))
-            running.cancel()
-
-    def _on_lost(self) -> None:
-        """The database went away: end the queue's loop now, it starts anew when it can."""
-        for held in list(self._held):
-            _release(held)
-        if self._manager is not None:
-            self._manager.shutdown.set()
+            attempt.add_done_callback(lambda _: self._cancelled.discard(task_id))
+            attempt.cancel()
 
     # ------------------------------------------------------------ the end
 
     async def _settle(self) -> None:
         """Lets running attempts finish; when the grace is over they give their tasks back."""
-        running = set(self._running.values())
+        running = {attempt for attempt, _ in self._running.values()}
         if running:
             await asyncio.wait(running, timeout=self._settings.grace)
-        late = set(self._running.values())
+        late = {attempt for attempt, _ in self._running.values()}
         for attempt in late:
             attempt.cancel()
         if late:
@@ -358,8 +359,3 @@ class Worker:
             await self._database.execute("forget_worker", self._id)
         except CONNECTION_ERRORS as error:
             log.warning("goodbye_without_database", reason=repr(error))
-
-
-def _release(held: asyncio.Future[None]) -> None:
-    if not held.done():
-        held.set_result(None)

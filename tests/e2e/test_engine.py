@@ -23,7 +23,7 @@ from windlass.model.page import Failure
 from windlass.model.request import Cookie
 from windlass.model.task import NewTask, Outcome, Priority, SessionUpdate, State, Task
 from windlass.settings import Settings
-from windlass.storage import migrate, queue
+from windlass.storage import migrate
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
 from windlass.storage.database import SCHEMA, Database
@@ -483,4 +483,3 @@ async def test_the_queue_keeps_no_log(engine: Engine) -> None:
     for job in await engine.jobs():
         await engine.finish(await engine.claim(job), job)
     assert await engine.database.relaxed.fetchval("SELECT count(*) FROM pgqueuer_log") == 0
-    assert queue.channel() == "windlass_queue"

@@ -19,20 +19,24 @@ from pgqueuer.adapters.persistence.qb import (
     QuerySchedulerBuilder,
 )
 from pgqueuer.adapters.persistence.queries import Queries
-from pgqueuer.domain.models import Job, TracebackRecord
+from pgqueuer.domain.models import Job
 from pgqueuer.domain.settings import DBSettings, Durability
-from pgqueuer.domain.types import JOB_STATUS, Channel, QueueEntrypoint
+from pgqueuer.domain.types import Channel, QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.driver import Driver
+from pgqueuer.ports.repository import EntrypointExecutionParameter
 
 from windlass.storage.database import SCHEMA
 
 ENTRYPOINT = "task"
+CHANNEL = "windlass_queue"
+"""Where the queue says that it changed."""
+_ENTRYPOINTS = {QueueEntrypoint(ENTRYPOINT): EntrypointExecutionParameter(concurrency_limit=0)}
 
 # Explicit values: PGQUEUER_* variables of the surroundings must not move our tables.
 _SETTINGS = DBSettings(
     prefix="",
     db_schema=SCHEMA,
-    channel=Channel("windlass_queue"),
+    channel=Channel(CHANNEL),
     function="fn_pgqueuer_changed",
     statistics_table="pgqueuer_statistics",
     queue_status_type="pgqueuer_status",
@@ -73,33 +77,35 @@ async def install(connection: asyncpg.Connection) -> None:
     await connection.execute(_DISCARD_LOG)
 
 
-class WorkerQueries(Queries):
-    """The queue as a worker's manager sees it, less the statements that we know the answer to.
+class Leases:
+    """The rows of the queue that one worker holds.
 
-    We take a finished task's row out ourselves, with its outcome; and nothing in the queue is ever
-    deferred, that is what delayed tasks are for.
+    We run the loop ourselves instead of the library's manager: one statement takes and one keeps
+    alive as many as there are, where the manager spends a dozen coroutines on each.
     """
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        super().__init__(AsyncpgPoolDriver(pool), **_builders())
-        self.completed: set[int] = set()
+    def __init__(self, pool: asyncpg.Pool, holder: UUID, lease_s: float) -> None:
+        self._queries = _queries(AsyncpgPoolDriver(pool))
+        self._holder = QueueManagerId(holder)
+        self._lease = timedelta(seconds=lease_s)
 
-    async def log_jobs(
-        self, job_status: list[tuple[Job, JOB_STATUS, TracebackRecord | None]]
-    ) -> None:
-        """Takes out the rows whose task needed no outcome (it had ended before)."""
-        left = [entry for entry in job_status if entry[0].id not in self.completed]
-        self.completed.difference_update(job.id for job, _, _ in job_status)
-        if left:
-            await super().log_jobs(left)
+    async def take(self, limit: int) -> list[Job]:
+        """Up to `limit` rows: urgent ones first, and those of workers that fell silent."""
+        return await self._queries.dequeue(
+            batch_size=limit,
+            entrypoints=_ENTRYPOINTS,
+            queue_manager_id=self._holder,
+            global_concurrency_limit=None,
+            heartbeat_timeout=self._lease,
+        )
 
-    async def next_deferred_eta(self, entrypoints: list[QueueEntrypoint]) -> timedelta | None:
-        """Never: nothing is deferred."""
-        return None
+    async def keep(self, jobs: Sequence[Job]) -> None:
+        """Says that we are alive and still at these."""
+        await self._queries.update_heartbeat([job.id for job in jobs])
 
-    async def queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
-        """None that is not eligible, and that was asked before."""
-        return 0
+    async def drop(self, job: Job) -> None:
+        """Takes out a row whose task had ended before."""
+        await self._queries.log_jobs([(job, "canceled", None)])
 
 
 async def enqueue(connection: Any, tasks: Sequence[tuple[UUID, int]]) -> None:
@@ -114,8 +120,3 @@ async def enqueue(connection: Any, tasks: Sequence[tuple[UUID, int]]) -> None:
 async def complete(connection: Any, jobs: Sequence[Job]) -> None:
     """Takes finished queue rows out, in the transaction that applies their outcomes."""
     await _queries(AsyncpgDriver(connection)).log_jobs([(job, "successful", None) for job in jobs])
-
-
-def channel() -> Channel:
-    """The channel on which the queue says that it changed."""
-    return _SETTINGS.channel

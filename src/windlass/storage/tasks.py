@@ -32,7 +32,7 @@ CANCEL_CHANNEL = "windlass_cancel"
 _IDS_PER_NOTICE = 200
 """A notification's payload ends at 8,000 bytes; an id takes 37."""
 
-_LINGER_S = 0.003
+_LINGER_S = 0.005
 
 _STATES = {
     "delayed": State.QUEUED,
