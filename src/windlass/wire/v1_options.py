@@ -155,6 +155,9 @@ def read_session(body: ExtractBody, reading: Reading) -> Session | None:
     if isinstance(spec.id, UnsetType):
         reading.warn("session is ignored: it has no id")
         return None
+    for option in ("retry", "renew_on_blocked"):
+        if getattr(spec, option):
+            reading.warn(f"session.{option} is ignored: a session here is its cookies")
     if "\x00" in spec.id:
         reading.wrong(("session", "id"), "must NOT contain control characters", "pattern")
     return Session(
