@@ -66,7 +66,7 @@ class Client:
             async with self._session.request(
                 method, self._url + path, data=content, params=query
             ) as response:
-                raw = await response.content.read(ANSWER_LIMIT_BYTES)
+                raw = await _body(response)
                 status = response.status
         except aiohttp.InvalidURL as error:
             raise errors.SettingsError(f"WINDLASS_URL is not a URL: {self._url}") from error
@@ -83,6 +83,16 @@ class Client:
             return msgspec.json.decode(raw) if raw else None
         except msgspec.DecodeError as error:
             raise ServerUnreachable(f"what answers at {self._url} is no Windlass") from error
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > ANSWER_LIMIT_BYTES:
+            raise EngineError(f"the answer is larger than {ANSWER_LIMIT_BYTES} bytes")
+    return b"".join(parts)
 
 
 def settings_of(data: Path | None) -> Settings:

@@ -28,7 +28,14 @@ _SECRET_TEXTS = re.compile(
     r"|(?<=://)[^/@\s'\"]+(?=@)"
     r"|(?i:(?<=bearer )[^\s'\"]+)"
 )
-_CHATTY = ("uvicorn", "pgqueuer", "asyncio", "aiohttp")
+_CHATTY = {
+    "uvicorn": logging.WARNING,
+    "pgqueuer": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "aiohttp": logging.WARNING,
+    # Warns with a traceback for every pooled connection that a restart of PostgreSQL ends.
+    "asyncpg": logging.ERROR,
+}
 _LINE_LIMIT = 16_000
 """Characters of one text in a log line: a traceback of a page's bytes must not fill the disk."""
 
@@ -61,8 +68,8 @@ def configure(settings: Settings, role: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name, least in _CHATTY.items():
+        logging.getLogger(name).setLevel(max(level, least))
 
 
 def hide_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
