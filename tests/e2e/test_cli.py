@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.loopback import free_port
@@ -55,8 +56,6 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
 
 def submitted(server: WindlassServer, url: str) -> str:
     """The id of an asynchronous task."""
-    import httpx
-
     answer = httpx.post(
         f"{server.url}/v1/extract/async",
         json={"url": url, "formats": ["markdown"]},

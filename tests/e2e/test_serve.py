@@ -264,6 +264,22 @@ def test_a_killed_child_is_back_within_two_seconds_and_work_goes_on(
     assert "Page after" in extract(server, origin, "after")
 
 
+def test_counts_go_on_where_a_dead_worker_stopped(server: WindlassServer, origin: Origin) -> None:
+    def counted() -> float:
+        lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+        shown = [line for line in lines if line.startswith("windlass_handler_seconds_count{")]
+        return sum(float(line.split()[-1]) for line in shown)
+
+    folder = server.data / "metrics"
+    extract(server, origin, "one")
+    eventually(lambda: counted() == 1, "one page is counted")
+    files = sorted(path.name for path in folder.iterdir())
+    send(named(server, "worker"), signal.SIGKILL)
+    extract(server, origin, "two")
+    eventually(lambda: counted() == 2, "two pages are counted")
+    assert sorted(path.name for path in folder.iterdir()) == files
+
+
 def test_a_killed_postgres_is_back_at_its_old_address(
     server: WindlassServer, origin: Origin
 ) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _WANTED_FILES = 65536
+_name = "supervisor"
 
 
 def die_with(parent: int) -> None:
@@ -36,8 +37,15 @@ def forget_signals(*ignored: signal.Signals) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def name() -> str:
+    """What this process was last called; as "worker-2", the same for its successor."""
+    return _name
+
+
 def rename(*words: str) -> None:
-    """Shows `words` instead of the command line in `ps`, as far as they fit."""
+    """Calls this process `words`, the program's name first; `ps` shows them if they fit."""
+    global _name
+    _name = "-".join(words[1:])
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_PR_SET_NAME, "-".join(words).encode()[:15])
