@@ -160,10 +160,10 @@ class Service:
             raise ResultsNotReady(task=task)
         if task.result_expired:
             raise ResultsExpired(task=task)
-        if task.result_key is None:
+        if task.result_address is None:
             return task, b""
         try:
-            return task, await self._blobs.get(task.result_key)
+            return task, await self._blobs.get(task.result_address)
         except BlobMissing:
             # Expired between the two reads, or an operator emptied the folder.
             again = await self._tasks.get(account, task_id)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -17,7 +18,7 @@ import structlog
 from pgqueuer.domain.models import Job
 
 from windlass import metrics
-from windlass.blobs import Blobs, open_blobs, result_key, result_keys
+from windlass.blobs import Blobs, open_blobs
 from windlass.errors import (
     EngineError,
     RequestTimeout,
@@ -48,6 +49,8 @@ _ADMIT_PACE_S = 0.01
 _DEQUEUE_S = 2.0
 _FULL_RETRY_S = 15.0
 _UNKNOWN_RETRY_S = 30.0
+_STORED_AHEAD = timedelta(minutes=15)
+"""Bytes are stored before their task ends, by longer when the database is away."""
 _RECONNECT_S = 0.3
 _TAKE_AT_ONCE = 32
 _TAKE_PACE_S = 0.008
@@ -87,9 +90,7 @@ class Worker:
         self._tasks = Tasks(database, worker_id)
         self._admission = Admission(database, settings)
         self._maintenance = Maintenance(database, settings)
-        self._storing: Batcher[tuple[str, bytes], None] = Batcher(
-            self._store, limit=64, lanes=2, linger_s=0.002
-        )
+        self._storing = Batcher(blobs.put, limit=64, linger_s=0.003)
         self._kinds: dict[str, Kind] = {}
         self._running: dict[UUID, tuple[asyncio.Task[None], Job]] = {}
         self._cancelled: set[UUID] = set()
@@ -234,22 +235,20 @@ class Worker:
         return kind.give_up(task, Outcome(state=State.FAILED, failure=failure))
 
     async def _finish(self, task: Task, job: Job, outcome: Outcome) -> None:
-        key = None
+        address = None
         if outcome.result is not None:
-            key = result_key(task.id, task.attempt)
             try:
-                await self._storing.call((key, outcome.result))
+                address = await self._storing.call(outcome.result)
             except StorageFull as error:
                 log.error("storage_full", retry_in_s=_FULL_RETRY_S)
                 failure = Failure.of(error)
                 outcome = Outcome(
                     state=State.QUEUED, failure=failure, retry_in_s=_FULL_RETRY_S, counts=False
                 )
-                key = None
         if outcome.failure is not None:
             metrics.ERRORS.labels(outcome.failure.code).inc()
         applied = await self._tasks.apply(
-            Finished(task, job, msgspec.structs.replace(outcome, result=None), key)
+            Finished(task, job, msgspec.structs.replace(outcome, result=None), address)
         )
         if not applied:
             log.info("late_outcome_dropped", attempt=task.attempt)
@@ -258,13 +257,6 @@ class Worker:
             self._refilled.add(task.lane)
         self._refilled.update(follow_up.lane for follow_up in outcome.follow_ups)
         self._admit.set()
-
-    async def _store(self, items: Sequence[tuple[str, bytes]]) -> Sequence[None]:
-        await self._blobs.put(items)
-        return [None] * len(items)
-
-    async def _delete_results(self, tasks: Sequence[tuple[UUID, int]]) -> None:
-        await self._blobs.delete([key for id, count in tasks for key in result_keys(id, count)])
 
     def _kind(self, name: str) -> Kind:
         if name not in self._kinds:
@@ -322,8 +314,9 @@ class Worker:
             self._admit.set()
 
     async def _tidy(self) -> None:
-        await self._maintenance.tidy(self._delete_results)
-        await self._blobs.sweep()
+        await self._maintenance.tidy()
+        kept = timedelta(seconds=self._settings.result_ttl) + _STORED_AHEAD
+        await self._blobs.expire(datetime.now(UTC) - kept)
 
     async def _listen(self) -> None:
         await self._database.listen(

@@ -1,10 +1,10 @@
-"""Bytes by key: results now, uploads, inputs and artifacts later. One seam, a file per store."""
+"""Result bytes, and later uploads, inputs and artifacts. One seam, a file per store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
-from uuid import UUID
 
 from windlass.errors import SettingsError
 from windlass.registry import Registry
@@ -12,25 +12,26 @@ from windlass.settings import Settings
 
 
 class Blobs(Protocol):
-    """Stores bytes under keys such as "results/ab/abcd….json"."""
+    """Stores bytes and says under which address they can be read again, by any process."""
 
-    async def put(self, items: Sequence[tuple[str, bytes]]) -> None:
-        """Durably stores every item, replacing what was there; all or raises StorageFull."""
+    async def put(self, contents: Sequence[bytes]) -> Sequence[str]:
+        """Durably stores everything; addresses in the same order. All, or raises StorageFull.
+
+        Storing twice gives two addresses: a late worker never touches what another one stored.
+        """
         ...
 
-    async def get(self, key: str) -> bytes:
+    async def get(self, address: str) -> bytes:
         """The bytes. Raises BlobMissing."""
         ...
 
-    async def delete(self, keys: Sequence[str]) -> None:
-        """Deletes; missing keys are no error."""
+    async def expire(self, before: datetime) -> None:
+        """Removes, within an hour or so, what was put before a moment."""
         ...
 
-    async def sweep(self) -> None:
-        """Removes what writers that were killed left behind."""
+    async def aclose(self) -> None:
+        """Waits for writes under way."""
         ...
-
-    async def aclose(self) -> None: ...
 
 
 BLOBS: Registry[Callable[[Settings], Blobs]] = Registry(
@@ -45,18 +46,3 @@ def open_blobs(settings: Settings) -> Blobs:
         known = ", ".join(f"{name}://" for name in BLOBS)
         raise SettingsError(f"WINDLASS_RESULTS_URL must be empty or start with one of: {known}")
     return BLOBS.get(scheme)(settings)
-
-
-def result_key(task_id: UUID, attempt: int) -> str:
-    """Where the result of one attempt lives, spread over 256 folders.
-
-    Each attempt has a key of its own: a worker that comes back after its lease ran out writes
-    its bytes before it learns that its outcome is dropped.
-    """
-    text = str(task_id)
-    return f"results/{text[:2]}/{text}-{attempt}.json"
-
-
-def result_keys(task_id: UUID, attempts: int) -> list[str]:
-    """Every key that a task with so many attempts may have written to."""
-    return [result_key(task_id, attempt) for attempt in range(1, attempts + 1)]

@@ -76,7 +76,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A task as stored. `attempt` counts starts, `failures` those that
-    ended in a retry, `losses` those whose worker died. `result_key` names its bytes in blobs."""
+    ended in a retry, `losses` those whose worker died. `result_address` names its bytes in blobs."""
 
     id: UUID
     account_id: int
@@ -97,7 +97,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     deadline_s: float = 120.0
     status_code: int | None = None
     failure: Failure | None = None
-    result_key: str | None = None
+    result_address: str | None = None
     result_expired: bool = False
     listed: bool = True
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from uuid import UUID
-
 from windlass.errors import TaskExpired
 from windlass.model.stats import Depth, Stats, Tally
 from windlass.settings import Settings
 from windlass.storage.database import Database
 
 SLICE = 500
-DeleteResults = Callable[[Sequence[tuple[UUID, int]]], Awaitable[None]]
 
 
 class Maintenance:
@@ -21,22 +17,21 @@ class Maintenance:
         self._database = database
         self._settings = settings
 
-    async def tidy(self, delete_results: DeleteResults) -> None:
+    async def tidy(self) -> None:
         """Expires results, fails tasks never started, purges old rows, sessions and lanes.
 
         Rows outlive their results by the same time again, so that a late reader is told
-        "expired" instead of "not found". `delete_results` gets tasks with their numbers of
-        attempts; it is told twice, because a crash may come between a row and its bytes.
+        "expired" instead of "not found". The store forgets the bytes by their age.
         """
         ttl = self._settings.result_ttl
-        while rows := await self._database.fetch("expire_results", ttl, SLICE, durable=True):
-            await delete_results([(row["id"], row["attempt"]) for row in rows])
+        while await self._database.fetch("expire_results", ttl, SLICE, durable=True):
+            pass
         message = TaskExpired().message
         limit = self._settings.start_within
         while await self._database.fetch("expire_waiting", limit, SLICE, message, durable=True):
             pass
-        while rows := await self._database.fetch("purge_tasks", 2 * ttl, SLICE):
-            await delete_results([(row["id"], row["attempt"]) for row in rows])
+        while await self._database.fetch("purge_tasks", 2 * ttl, SLICE):
+            pass
         await self._database.execute("purge_sessions")
         await self._database.execute("purge_idle_lanes")
         await self._database.execute("forget_silent_workers")

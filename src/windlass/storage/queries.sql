@@ -210,7 +210,7 @@ WHERE task.id = old.id
 RETURNING task.id, task.account_id, account.name AS account, task.kind, task.api,
     task.state::text, task.input, task.request, task.attempt, task.failures, task.losses, task.created_at,
     task.modified_at, task.started_at, task.deadline_s, task.status_code, task.failure_code,
-    task.failure_message, task.result_key, task.result_expired, task.listed, task.lane,
+    task.failure_message, task.result_address, task.result_expired, task.listed, task.lane,
     task.priority;
 
 -- name: apply_outcomes
@@ -219,7 +219,7 @@ WITH outcome AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[],
         $8::double precision[], $9::boolean[]
-    ) AS o (id, attempt, state, status_code, code, message, result_key, retry_in_s, counts)
+    ) AS o (id, attempt, state, status_code, code, message, result_address, retry_in_s, counts)
 ), mine AS (
     SELECT task.id, task.worker, task.started_at FROM task JOIN outcome USING (id)
     WHERE task.attempt = outcome.attempt
@@ -249,7 +249,7 @@ UPDATE task SET
     status_code = outcome.status_code,
     failure_code = CASE WHEN outcome.state <> 'queued' THEN outcome.code END,
     failure_message = CASE WHEN outcome.state <> 'queued' THEN outcome.message END,
-    result_key = outcome.result_key
+    result_address = outcome.result_address
 FROM mine JOIN outcome USING (id)
 WHERE task.id = mine.id
 RETURNING task.id, task.lane, task.kind, task.priority, outcome.state,
@@ -266,12 +266,12 @@ ON CONFLICT (kind, outcome, code)
 DO UPDATE SET count = tally.count + excluded.count, seconds = tally.seconds + excluded.seconds;
 
 -- name: get_task
--- One task of one account.
+-- One task of one account. Only a claim needs the request, which may be megabytes.
 SELECT task.id, task.account_id, account.name AS account, task.kind, task.api, task.state::text,
-    task.input, task.request, task.attempt, task.failures, task.losses, task.created_at,
+    task.input, '{}'::json AS request, task.attempt, task.failures, task.losses, task.created_at,
     task.modified_at,
     task.started_at, task.deadline_s, task.status_code, task.failure_code, task.failure_message,
-    task.result_key, task.result_expired, task.listed, task.lane,
+    task.result_address, task.result_expired, task.listed, task.lane,
     task.priority
 FROM task JOIN account ON account.id = task.account_id
 WHERE task.id = $1 AND task.account_id = $2;
@@ -279,10 +279,10 @@ WHERE task.id = $1 AND task.account_id = $2;
 -- name: list_tasks
 -- Listed tasks of one account before a position, newest first.
 SELECT task.id, task.account_id, account.name AS account, task.kind, task.api, task.state::text,
-    task.input, task.request, task.attempt, task.failures, task.losses, task.created_at,
+    task.input, '{}'::json AS request, task.attempt, task.failures, task.losses, task.created_at,
     task.modified_at,
     task.started_at, task.deadline_s, task.status_code, task.failure_code, task.failure_message,
-    task.result_key, task.result_expired, task.listed, task.lane,
+    task.result_address, task.result_expired, task.listed, task.lane,
     task.priority
 FROM task JOIN account ON account.id = task.account_id
 WHERE task.account_id = $1 AND task.listed
@@ -338,7 +338,7 @@ UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL, updated = now()
 WHERE status = 'picked';
 
 -- name: expire_results
--- Results past their time, a slice per call: the caller deletes the bytes.
+-- Results past their time, a slice per call.
 WITH old AS (
     SELECT id FROM task
     WHERE finished_at IS NOT NULL AND NOT result_expired
@@ -346,7 +346,7 @@ WITH old AS (
     ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE task SET result_expired = true FROM old WHERE task.id = old.id
-RETURNING task.id, task.attempt;
+RETURNING task.id;
 
 -- name: purge_tasks
 -- Tasks long past their time, a slice per call.
@@ -355,7 +355,7 @@ WITH old AS (
     WHERE finished_at < now() - make_interval(secs => $1) AND result_expired
     ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
-DELETE FROM task USING old WHERE task.id = old.id RETURNING task.id, task.attempt;
+DELETE FROM task USING old WHERE task.id = old.id RETURNING task.id;
 
 -- name: expire_waiting
 -- Tasks that were never started in time fail, a slice per call.

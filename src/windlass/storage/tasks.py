@@ -53,7 +53,7 @@ class Finished(msgspec.Struct, frozen=True):
     task: Task
     job: Job
     outcome: Outcome
-    result_key: str | None
+    result_address: str | None
 
 
 class Tasks:
@@ -193,7 +193,7 @@ def to_task(row: Any) -> Task:
         deadline_s=row["deadline_s"],
         status_code=row["status_code"],
         failure=failure,
-        result_key=row["result_key"],
+        result_address=row["result_address"],
         result_expired=row["result_expired"],
         listed=row["listed"],
     )
@@ -225,7 +225,7 @@ def _outcomes(batch: Sequence[Finished]) -> list[list[Any]]:
         [outcome.status_code for outcome in outcomes],
         [failure.code if failure else None for failure in failures],
         [failure.message.replace("\x00", "") if failure else None for failure in failures],
-        [item.result_key for item in batch],
+        [item.result_address for item in batch],
         [outcome.retry_in_s for outcome in outcomes],
         [outcome.counts for outcome in outcomes],
     ]

@@ -51,7 +51,7 @@ CREATE TABLE task (
     status_code smallint,
     failure_code text,
     failure_message text,
-    result_key text,
+    result_address text,
     result_expired boolean NOT NULL DEFAULT false
 ) WITH (
     fillfactor = 80,
