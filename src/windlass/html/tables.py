@@ -170,7 +170,7 @@ def _break_around(block: Element, pieces: list[Node]) -> None:
         pieces.insert(0, Element("br"))
     if _has_text(block.next_siblings):
         pieces.append(Element("br"))
-    if len(pieces) > 1 or pieces[0] is not block:
+    if pieces != [block]:
         marker = Text("")
         block.insert_before(marker)
         marker.replace_with(*pieces)
@@ -196,4 +196,7 @@ def _code_lines(block: Element) -> None:
             pieces.append(Element("br"))
         if line.strip():
             pieces.append(Element("code", None, [Text(line)]))
-    _break_around(block, pieces)
+    if pieces:
+        _break_around(block, pieces)
+    else:
+        block.decompose()
