@@ -40,6 +40,16 @@ _UTF_16_LABELS = frozenset(
         "utf-16le",
     }
 )
+# Python's names for what the detector finds, where they are no labels. KOI8-U has the Ukrainian
+# letters where KOI8-R has box drawing, which no page that declares nothing consists of.
+_DETECTED = {
+    "euc_jp": "euc-jp",
+    "iso2022_jp": "iso-2022-jp",
+    "cp949": "euc-kr",
+    "cp932": "shift_jis",
+    "mac-cyrillic": "x-mac-cyrillic",
+    "koi8-r": "koi8-u",
+}
 _HEADER_CHARSET = re.compile(r""";\s*charset\s*=\s*("(?:[^"\\]|\\.)*"?|[^;,\s]*)""", re.IGNORECASE)
 _META_CHARSET = re.compile(r"charset\s*=\s*", re.IGNORECASE)
 _XML_ENCODING = re.compile(
@@ -116,7 +126,8 @@ def detect(body: bytes) -> str:
         return "UTF-8"
     from resiliparse.parse.encoding import detect_encoding
 
-    found = encoding_of((detect_encoding(body) or "").lower())
+    guess = (detect_encoding(body, html5_compatible=False) or "").lower()
+    found = encoding_of(_DETECTED.get(guess, guess))
     if found is not None and found != "UTF-8":
         return found
     return "UTF-8" if _mostly_utf_8(body) else "windows-1252"
