@@ -207,6 +207,16 @@ def test_a_pipe_that_closes_early_is_no_error(server: WindlassServer, origin: Or
     assert done.stderr == b""
 
 
+def test_a_short_answer_to_a_pipe_that_closes_early_is_no_error() -> None:
+    """It is written whole when the command ends, after the library has done with it."""
+    for reader in ("true", "head -n 1"):
+        line = (
+            f"set -o pipefail; for n in 1 2 3 4; do {COMMAND} settings | {reader} || exit 1; done"
+        )
+        done = subprocess.run(["bash", "-c", line], capture_output=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_progress_is_shown_on_a_terminal_when_it_takes_long(
     server: WindlassServer, origin: Origin
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from windlass.errors import (
     EngineError,
@@ -28,6 +29,8 @@ ABSENT = 4
 REFUSED = 5
 UNREACHABLE = 6
 INTERRUPTED = 130
+
+_STDOUT = 1
 
 _STATUSES: tuple[tuple[type[WindlassError], int], ...] = (
     (ServerUnreachable, UNREACHABLE),
@@ -50,21 +53,33 @@ def status_of(error: WindlassError) -> int:
 def run(command: Callable[[], object]) -> None:
     """Runs a command line and ends the process."""
     try:
-        command()
+        try:
+            command()
+        finally:
+            sys.stdout.flush()
     except WindlassError as error:
         _end(error.message, status_of(error))
     except KeyboardInterrupt:
         _end("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read our output has read enough. Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        _end_of_readers()
+    except SystemExit as end:
+        # The library makes a failure of a pipe that closed.
+        if isinstance(end.__context__, BrokenPipeError):
+            _end_of_readers()
+        raise
     except OSError as error:
         _end(str(error), FAILED)
     except Exception as error:
         if os.environ.get("WINDLASS_LOG_LEVEL", "").lower() == "debug":
             raise
         _end(f"internal error: {error!r} (WINDLASS_LOG_LEVEL=debug shows where)", FAILED)
+
+
+def _end_of_readers() -> NoReturn:
+    """Whoever read our output has read enough. Python would complain once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
+    raise SystemExit(0) from None
 
 
 def _end(message: str, status: int) -> None:
