@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, urldefrag
 
@@ -80,9 +80,13 @@ PACKAGES = [
 async def test_pages_come_out_as_the_files_say(
     server: WindlassServer, sites: dict[str, Site], package: str
 ) -> None:
-    """Raw text, headings in order, every link once in order, nine in ten words at the least."""
+    """Raw text, headings in order, every link once in order, every word."""
     site = sites[package]
+    checked: dict[str, Got] = {}
     for got in await extracted(server, site, chosen_pages(site)):
+        if (same := checked.setdefault(got.url, got)) is not got:
+            assert replace(got, page=same.page) == same
+            continue
         want = expected(got.body, got.url)
         assert got.html == want.text, f"{got.page}: html differs from the file"
         assert tuple(got.links) == want.links, f"{got.page}: links differ"
