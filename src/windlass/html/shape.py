@@ -33,22 +33,38 @@ _UNSEEN = (
     "annotation",
     "annotation-xml",
 )
-_HIDDEN = '[hidden],[style*="display:none" i],[style*="display: none" i]'
+_HIDDEN = (
+    '[hidden],[style*="display:none" i],[style*="display: none" i],'
+    # Columns of line numbers beside code.
+    "td.linenos,td.lineno,td.gutter,td.rouge-gutter"
+)
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _SELF_LINKS = frozenset({"¶", "#", "§", "🔗", "⚓", "\uf0c1", "permalink", "link"})
 _EMPHATIC = frozenset({"b", "strong", "em", "i"})
 _BLOCKS = "p,div,ul,ol,dl,table,pre,blockquote,section,article,h1,h2,h3,h4,h5,h6"
 
 
-def drop_invisible(document: turbohtml.Document) -> None:
-    """Removes what a reader of the rendered page does not see."""
+def clean(document: turbohtml.Document) -> None:
+    """Leaves what a reader of the rendered page reads: for any view of it as text."""
     for element in list(document.iter_elements(_UNSEEN)):
         element.decompose()
-    document.remove(_HIDDEN)
+    for element in document.select(_HIDDEN):
+        item = element.parent
+        element.decompose()
+        if isinstance(item, Element) and item.tag == "li" and not _says_something(item):
+            item.decompose()
+    tables: list[Element] = []
+    for element in list(document.iter_elements(("table", "dt", *_HEADINGS))):
+        if element.tag == "table":
+            tables.append(element)
+        else:
+            _drop_permalinks(element)
+    for table in reversed(tables):  # inner before outer
+        shape_table(table)
 
 
 def shape(document: turbohtml.Document) -> None:
-    """Makes everything that Markdown has a form for take that form."""
+    """Makes everything that Markdown has a form for take that form; after `clean`."""
     found: dict[str, list[Element]] = defaultdict(list)
     for element in document.iter_elements(_SHAPED):
         found[element.tag].append(element)
@@ -57,24 +73,23 @@ def shape(document: turbohtml.Document) -> None:
             _SHAPERS[tag](elements)
 
 
+def _drop_permalinks(element: Element) -> None:
+    """Removes the link to itself that documentation tools hang on headings and terms."""
+    for link in list(element.iter_elements("a")):
+        text = link.text.strip().lower()
+        if "#" in (link.attr("href") or "") and (
+            text in _SELF_LINKS or (not text and link.find("img") is None)
+        ):
+            link.decompose()
+
+
 # ---------------------------------------------------------------- headings, links, images
 
 
 def _shape_headings(headings: Iterable[Element]) -> None:
     for heading in headings:
-        for link in list(heading.iter_elements("a")):
-            if _is_permalink(link):
-                link.decompose()
         if not _says_something(heading):
             heading.unwrap()
-
-
-def _is_permalink(link: Element) -> bool:
-    """Whether this is the link to itself that documentation tools hang on headings and terms."""
-    if "#" not in (link.attr("href") or ""):
-        return False
-    text = link.text.strip().lower()
-    return text in _SELF_LINKS or (not text and link.find("img") is None)
 
 
 def _shape_links(links: Iterable[Element]) -> None:
@@ -205,12 +220,8 @@ def _set_off_terms(members: list[Element]) -> None:
     for member in reversed(members):
         if member.tag == "dd":
             defined = True
-        elif member.tag == "dt":
-            for link in list(member.iter_elements("a")):
-                if _is_permalink(link):
-                    link.decompose()
-            if defined and _may_be_bold(member):
-                member.wrap_children(Element("strong"))
+        elif member.tag == "dt" and defined and _may_be_bold(member):
+            member.wrap_children(Element("strong"))
 
 
 def _may_be_bold(term: Element) -> bool:
@@ -244,11 +255,6 @@ def _keep_parentheses(elements: Iterable[Element]) -> None:
         element.tag = "span"
 
 
-def _shape_tables(tables: Iterable[Element]) -> None:
-    for table in reversed(list(tables)):  # inner before outer
-        shape_table(table)
-
-
 _SHAPERS: dict[str, Callable[[Iterable[Element]], None]] = {
     **dict.fromkeys(_HEADINGS, _shape_headings),
     "img": _shape_images,
@@ -260,6 +266,5 @@ _SHAPERS: dict[str, Callable[[Iterable[Element]], None]] = {
     "sub": _shape_scripts,
     "rp": _keep_parentheses,
     "dl": _shape_definitions,
-    "table": _shape_tables,
 }
 _SHAPED = tuple(_SHAPERS)

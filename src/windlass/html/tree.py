@@ -16,7 +16,7 @@ from windlass.html import markdown, plain
 from windlass.html.document import Source
 from windlass.html.main_content import choose, keep_only
 from windlass.html.media import Kind
-from windlass.html.shape import drop_invisible, shape
+from windlass.html.shape import clean, shape
 from windlass.html.urls import Resolver, is_web, resolve
 
 _LINKING = ("a", "area", "frame", "img")
@@ -85,7 +85,7 @@ class Tree:
             self._parse()
         if not self._cleaned:
             self.links()
-            drop_invisible(self._document)
+            clean(self._document)
             if self._main_only:
                 keep_only(self._document, self._main_only)
             self._cleaned = True
