@@ -19,6 +19,7 @@ from tests.support.waiting import eventually, eventually_async
 from windlass.errors import EngineError, ParserCrashed, ParseTimeout
 from windlass.html.pool import PoolLimits, ReaderPool
 
+LOOPS = ("asyncio", "uvloop")
 FAULTS = "tests.support.page_faults:read"
 
 
