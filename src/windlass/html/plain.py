@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import turbohtml
-from turbohtml import Element, PlainText, Text
+from turbohtml import Element, Node, PlainText, Text
 
 # The renderer pads cells to columns; a tab says the same and wide tables stay short.
 _OPTIONS = PlainText(bullet="- ", table_cell_separator="\t")
@@ -34,13 +34,15 @@ def _keep_strays(document: turbohtml.Document) -> None:
         pending = list(found.children)
         while pending:
             child = pending.pop()
-            if isinstance(child, Element):
-                if child.tag in _AT_HOME_IN_LISTS:
-                    continue
-                if child.find("li") is not None:
-                    pending.extend(child.children)
-                    child.unwrap()
-                    continue
-            elif not (isinstance(child, Text) and child.data.strip()):
-                continue
-            child.wrap(Element("li"))
+            if isinstance(child, Element) and child.find("li") is not None and not _at_home(child):
+                pending.extend(child.children)
+                child.unwrap()
+            elif not _at_home(child):
+                child.wrap(Element("li"))
+
+
+def _at_home(child: Node) -> bool:
+    """Whether a list's child is an item, or nothing that shows."""
+    if isinstance(child, Element):
+        return child.tag in _AT_HOME_IN_LISTS
+    return not (isinstance(child, Text) and child.data.strip())

@@ -23,6 +23,7 @@ class State(StrEnum):
 
     @property
     def terminal(self) -> bool:
+        """Whether a task in this state has ended."""
         return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
@@ -75,8 +76,8 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A task as stored. `attempt` counts starts, `failures` those that
-    ended in a retry, `losses` those whose worker died. `result_address` names its bytes in blobs."""
+    """A task as stored. `attempt` counts starts, `failures` those that ended in a retry, `losses`
+    those whose worker died. `result_address` names its bytes in blobs."""
 
     id: UUID
     account_id: int

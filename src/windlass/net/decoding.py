@@ -6,7 +6,7 @@ wrong; it never raises for what a site sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -115,18 +115,13 @@ class _Layer:
         steps = [bytes(self._raw[:split]), *(bytes((byte,)) for byte in self._raw[split:])]
         skip = self._member_made
         try:
-            for step in steps:
-                while (out := engine.pull(step)) and not engine.ended:
-                    step = b""
-                    if fresh := out[skip:]:
-                        yield fresh
-                    skip = max(0, skip - len(out))
-                if engine.ended:
-                    yield out[skip:]
-                    self.done = True
-                    return
+            for out in _pulled(engine, steps):
+                if fresh := out[skip:]:
+                    yield fresh
+                skip = max(0, skip - len(out))
         except Exception:  # noqa: BLE001 - the damage again, already known
             return
+        self.done = engine.ended
 
     def _end_member(self) -> bytes:
         """Closes the finished member; returns the input behind it."""
@@ -264,3 +259,12 @@ def decode_body(data: bytes, codings: str, limit_bytes: int) -> Body:
     decoder = BodyDecoder(codings, limit_bytes)
     decoder.feed(data)
     return decoder.finish()
+
+
+def _pulled(engine: Engine, steps: Iterable[bytes]) -> Iterator[bytes]:
+    """What an engine makes of these inputs until it has ended."""
+    for step in steps:
+        data = step
+        while not engine.ended and (out := engine.pull(data)):
+            data = b""
+            yield out

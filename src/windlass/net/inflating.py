@@ -21,10 +21,14 @@ class Engine(Protocol):
     """One decompressor for one member or frame. `pull` raises the library's own error."""
 
     @property
-    def ended(self) -> bool: ...
+    def ended(self) -> bool:
+        """Whether the member or frame is complete."""
+        ...
 
     @property
-    def rest(self) -> bytes: ...
+    def rest(self) -> bytes:
+        """Input behind its end."""
+        ...
 
     def pull(self, data: bytes) -> bytes:
         """Takes in data; returns about PIECE bytes of output, b"" when it needs more input."""
