@@ -202,16 +202,21 @@ def _shape_definitions(lists: Iterable[Element]) -> None:
             definitions.strip_tags(":scope > div")
             members = [child for child in definitions.children if isinstance(child, Element)]
         _set_off_terms(members)
-        item: Element | None = None
-        for member in members:
-            if member.tag == "dt" or (member.tag == "dd" and item is None):
-                member.tag = "li"
-                item = member
-            elif member.tag == "dd" and item is not None:
-                if len(item):
-                    item.append(Element("br"))
-                item.extend(list(member.children))
-                member.decompose()
+        _to_items(members)
+
+
+def _to_items(members: list[Element]) -> None:
+    """Makes an item of each term, with its definitions in it."""
+    item: Element | None = None
+    for member in members:
+        if member.tag == "dt" or (member.tag == "dd" and item is None):
+            member.tag = "li"
+            item = member
+        elif member.tag == "dd" and item is not None:
+            if len(item):
+                item.append(Element("br"))
+            item.extend(list(member.children))
+            member.decompose()
 
 
 def _set_off_terms(members: list[Element]) -> None:
