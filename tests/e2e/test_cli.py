@@ -409,3 +409,9 @@ def test_a_wrong_setting_is_status_2_for_every_command(tmp_path: Path) -> None:
         done = alone(*command, cwd=tmp_path, lease="soon")
         assert done.returncode == 2
         assert "WINDLASS_LEASE must be a duration" in one_line(done)
+
+
+def test_version_is_the_packages() -> None:
+    from windlass import __version__
+
+    assert alone("--version").stdout == f"{__version__}\n"
