@@ -20,7 +20,7 @@ keeps in its state directory. `extract` works without a server too, in its own p
 def document() -> str:
     """The whole file."""
     root: Any = typer.main.get_command(app)
-    parts = [titled("Commands", _INTRO), f"\n## windlass\n\n{_help(root)}\n"]
+    parts = [titled("Commands", _INTRO), _section("windlass", root, usage="windlass COMMAND")]
     parts += [_section(name, command) for name, command in commands()]
     return "".join(parts)
 
@@ -39,10 +39,11 @@ def _below(name: str, command: Any) -> Iterator[tuple[str, Any]]:
         yield from _below(f"{name} {word}", one)
 
 
-def _section(name: str, command: Any) -> str:
+def _section(name: str, command: Any, usage: str = "") -> str:
     arguments = [one for one in command.params if one.param_type_name == "argument"]
     options = [one for one in command.params if one.param_type_name == "option"]
-    usage = " ".join([name, *map(_word, arguments), *(["[OPTIONS]"] if options else [])])
+    if not usage:
+        usage = " ".join([name, *map(_word, arguments), *(["[OPTIONS]"] if options else [])])
     text = f"\n## {name}\n\n```text\n{usage}\n```\n\n{_help(command)}\n"
     rows = [[code(_word(one)), _meaning(one)] for one in (*arguments, *options)]
     return text + ("\n" + table(("argument or option", "meaning"), rows) if rows else "")

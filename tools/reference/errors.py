@@ -117,7 +117,7 @@ ADVICE: dict[str, str] = {
     "database_unavailable": "Passes when PostgreSQL is back. The private one is started again by "
     "itself; look after one of your own.",
     "storage_full": "Make room where results are stored; tasks wait meanwhile and lose nothing.",
-    "blob_missing": "The result's file was removed from the store: extract the page again.",
+    "blob_missing": "The result's bytes were removed from the store: extract the page again.",
     "worker_lost": "The task's worker died more than `WINDLASS_MAX_RESCUES` times. The page may "
     "be the cause: look into the log.",
     "task_expired": "It waited longer than `WINDLASS_START_WITHIN`: run more workers.",
