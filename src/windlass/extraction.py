@@ -7,6 +7,7 @@ Extractor belongs to one event loop and serves many extractions at once.
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from windlass.drivers import DRIVERS, Driver
 from windlass.drivers.choose import DriverPlan, choose_drivers, installed_drivers
@@ -69,9 +70,10 @@ class Extractor:
 
     async def aclose(self) -> None:
         """Closes connections and ends child processes."""
-        for driver in self._drivers.values():
-            await driver.aclose()
-        await self._reader.aclose()
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(self._reader.aclose)
+            for driver in self._drivers.values():
+                closing.push_async_callback(driver.aclose)
 
     def _budget_s(self, request: ExtractRequest) -> float:
         if request.timeout_ms is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import resource
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +32,12 @@ async def read(reader: Reader, body: bytes, content_type: str, *formats: str) ->
     page = Page(url="http://site.test/dir/page", status=200, headers=headers, body=body)
     request = ExtractRequest(url=page.url, formats=formats or ALL)
     return await reader.read(page, request)
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process has."""
+    pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()
 
 
 async def test_page_is_read_in_all_formats_at_once(reader: Reader) -> None:
@@ -161,3 +169,20 @@ async def test_page_that_needs_too_much_memory_fails_alone() -> None:
     assert ate.failure.code == "parser_crashed"
     assert set(ate.values) == {"headers"}
     assert other.values == {"markdown": "# T"}
+
+
+async def test_page_reading_process_stays_small(reader: Reader) -> None:
+    await read(reader, b"<h1>T</h1>" + b"<p>text <a href=x>y</a></p>" * 500, HTML)
+    (pid,) = reader.processes
+    assert resident(pid) < 30_000_000
+
+
+async def test_markdown_that_grows_without_end_is_refused() -> None:
+    reader = Reader(Settings(fetch_limit=1_000_000))
+    try:
+        got = await read(reader, b"<blockquote>" * 500 + b"<p>y" * 20_000, HTML, "markdown")
+    finally:
+        await reader.aclose()
+    assert got.failure is not None
+    assert got.failure.code == "parser_crashed"
+    assert "too large" in got.failure.message

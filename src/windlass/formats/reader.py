@@ -20,6 +20,9 @@ from windlass.model.request import ExtractRequest
 from windlass.settings import Settings
 
 _ENTRY = "windlass.formats.reading:read"
+_EXPANSION = 6
+"""How many times larger than the largest body all its formats together may be: text in UTF-8 may
+double, twice over for html and markdown; deep quotes make Markdown grow without end."""
 _READ_HERE = 200_000
 """Bytes up to which a body is made text in the worker itself: well under a millisecond."""
 
@@ -53,7 +56,8 @@ class Reader:
 
     def __init__(self, settings: Settings) -> None:
         self._deadline_s = settings.parse_timeout
-        self._pool = ReaderPool(_ENTRY, PoolLimits(memory=settings.parse_memory))
+        most = _EXPANSION * settings.fetch_limit
+        self._pool = ReaderPool(_ENTRY, PoolLimits(memory=settings.parse_memory, reply=most))
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Reading)
 

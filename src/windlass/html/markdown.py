@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 
 import turbohtml
-from turbohtml import Markdown
 
-_OPTIONS = Markdown()
 RAW_TAGS = {"<sup>": "\ufdd0", "</sup>": "\ufdd1", "<sub>": "\ufdd2", "</sub>": "\ufdd3"}
 """What shape.py writes for tags that Markdown has no form for: Unicode's noncharacters, which the
 renderer does not escape. (A converter per tag makes it fall back to HTML for emphasis as well.)"""
@@ -23,7 +21,7 @@ _FENCED = re.compile(
 
 def render(node: turbohtml.Node) -> str:
     """Markdown of a document or element, without escapes and gaps that no reader of it needs."""
-    text = node.to_markdown(_OPTIONS)
+    text = node.to_markdown()
     if "\\_" in text or _SPACE in text:
         # Code is not escaped: where the page says the same thing itself, leave all as it is.
         said = node.text

@@ -16,6 +16,8 @@ from windlass.html.process import Call, PoolLimits, ReaderProcess
 
 log = structlog.get_logger(__name__)
 
+_LAST_S = 10.0
+
 __all__ = ["PoolLimits", "ReaderPool"]
 
 
@@ -58,12 +60,16 @@ class ReaderPool:
             return await answer
 
     async def aclose(self) -> None:
-        """Kills the children and waits until they are gone; calls under way fail."""
+        """Kills the children and waits until they are gone; calls under way fail.
+
+        Raises TimeoutError if the kernel does not end a killed process.
+        """
         self._closed = True
         for child in self._children:
             child.kill()
         self._fail_waiting("the page readers are stopped")
-        await self._gone.wait()
+        async with asyncio.timeout(_LAST_S):
+            await self._gone.wait()
 
     # ------------------------------------------------------------ who reads what
 

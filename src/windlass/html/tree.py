@@ -31,6 +31,7 @@ class Tree:
         self._main_only = main_only
         self._main: Tree | None = None
         self._links: list[str] | None = None
+        self._narrowed = False
         self._parse()
 
     def links(self) -> list[str]:
@@ -57,9 +58,10 @@ class Tree:
         if self._main is None:
             choice = choose(self._origin.text)
             self._main = Tree(self._origin, choice.text)
+            self._main._prepare(shaped=False)
             if choice.note:
                 warnings.append(choice.note)
-            if not choice.text.strip():
+            if not self._main._narrowed:
                 warnings.append("no main content was found: the whole page is given")
         return self._main
 
@@ -86,8 +88,7 @@ class Tree:
         if not self._cleaned:
             self.links()
             clean(self._document)
-            if self._main_only:
-                keep_only(self._document, self._main_only)
+            self._narrowed = bool(self._main_only) and keep_only(self._document, self._main_only)
             self._cleaned = True
         if shaped and not self._shaped:
             shape(self._document)
