@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -341,6 +342,33 @@ async def test_a_backlog_of_one_host_does_not_hold_up_another(engine: Engine) ->
     await engine.admit_all()
     lanes = {(await engine.claim(job)).lane for job in await engine.jobs()}
     assert lanes == {"web:site.test:80", "web:other.test:443"}
+
+
+async def test_hosts_take_turns_when_there_is_less_room_than_they_want(database: Database) -> None:
+    engine = await Engine(database).open(slots=8)
+    lanes = [f"web:host-{number:02d}.test:80" for number in range(5)]
+    for lane in lanes:
+        await engine.accept(12, lane=lane)
+    await engine.admit_all()
+    served: Counter[str] = Counter()
+    while served.total() < 40:
+        first, *_ = await engine.jobs()
+        task = await engine.claim(first)
+        await engine.finish(task, first)
+        served[task.lane] += 1
+        await engine.admission.admit([task.lane])
+    assert min(served[lane] for lane in lanes) >= 4
+
+
+async def test_urgent_work_of_one_host_leaves_room_for_that_of_another(database: Database) -> None:
+    engine = await Engine(database).open(slots=0)
+    lanes = ["web:one.test:80", "web:other.test:80"]
+    for lane in lanes:
+        await engine.accept(5, lane=lane)
+        await engine.accept(lane=lane, priority=Priority.INTERACTIVE)
+    assert await engine.admission.admit_interactive(lanes) == 2
+    claimed = [await engine.claim(job) for job in await engine.jobs()]
+    assert [task.priority for task in claimed] == [Priority.INTERACTIVE] * 2
 
 
 async def test_changed_limits_reach_lanes_that_exist(engine: Engine) -> None:

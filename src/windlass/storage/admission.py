@@ -8,7 +8,8 @@ transaction. Notifications are hints; the loop in the worker and `recover` are t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -107,16 +108,20 @@ class Admission:
 
     async def admit_interactive(self, lanes: Sequence[str]) -> int:
         """Admits at once what somebody waits for, if its lane is free, however full the queue."""
-        distinct = sorted(set(lanes))
-        return await self._take("lock_lanes", len(lanes), distinct)
+        urgent = Counter(lanes)
+        return await self._take("lock_lanes", len(lanes), sorted(urgent), most=urgent)
 
-    async def _take(self, lock: str, room: int, *arguments: object) -> int:
+    async def _take(
+        self, lock: str, room: int, *arguments: object, most: Mapping[str, int] | None = None
+    ) -> int:
+        """Admits `room` tasks at most, of a lane no more than `most` says for it."""
         sql = self._database.sql
         async with self._database.relaxed.acquire() as connection, connection.transaction():
             lanes = [row["key"] for row in await connection.fetch(sql(lock), *arguments)]
             if not lanes:
                 return 0
-            rows = await connection.fetch(sql("admit_heads"), lanes, room)
+            shares = [room if most is None else most[lane] for lane in lanes]
+            rows = await connection.fetch(sql("admit_heads"), lanes, room, shares)
             if rows:
                 await queue.enqueue(connection, [(row["id"], row["priority"]) for row in rows])
             return len(rows)

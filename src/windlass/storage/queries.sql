@@ -8,7 +8,9 @@ WHERE api_key.hash = $1 AND api_key.revoked_at IS NULL;
 
 -- name: touch_keys
 -- Remembers when keys were last used; called now and then, not per request.
-UPDATE api_key SET last_used_at = now() WHERE id = ANY($1::uuid[]);
+UPDATE api_key SET last_used_at = now()
+FROM (SELECT id FROM api_key WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE) AS used
+WHERE api_key.id = used.id;
 
 -- name: ensure_account
 -- An account's id, made if it is new.
@@ -96,14 +98,16 @@ ORDER BY key
 FOR UPDATE SKIP LOCKED;
 
 -- name: admit_heads
--- Takes the head tasks of locked lanes: as many as a lane's concurrency leaves room for (one where
--- it keeps a delay), accounts in turn, urgent first; and moves the lanes on. Must run in the
--- statement after the lock, or the count would use an older snapshot and over-admit.
-WITH room AS (
-    SELECT lane.key, lane.delay_s, lane.concurrency - (
+-- Takes the head tasks of locked lanes, $2 in all and of each lane at most what $3 says for it: as
+-- many as a lane's concurrency leaves room for (one where it keeps a delay), the lane that waited
+-- longest first, accounts in turn, urgent first; and moves the lanes on. Must run in the statement
+-- after the lock, or the count would use an older snapshot and over-admit.
+WITH room AS MATERIALIZED (
+    SELECT lane.key, lane.delay_s, asked.most, lane.concurrency - (
         SELECT count(*) FROM task WHERE task.lane = lane.key AND state IN ('admitted', 'running')
     ) AS free
-    FROM lane WHERE lane.key = ANY($1::text[])
+    FROM unnest($1::text[], $3::int[]) AS asked (key, most) JOIN lane USING (key)
+    ORDER BY lane.next_at, lane.key
 ), head AS (
     SELECT picked.id, room.key
     FROM room CROSS JOIN LATERAL (
@@ -125,13 +129,14 @@ WITH room AS (
                 WHERE lane = room.key AND account_id = sharer.account_id AND state = 'waiting'
                 ORDER BY priority, run_at
                 LIMIT CASE WHEN room.delay_s > 0 THEN 1
-                    ELSE least(greatest(room.free, 0), $2) END
+                    ELSE least(greatest(room.free, 0), room.most) END
             ) AS next
         ) AS mine
         ORDER BY mine.priority, mine.turn, mine.run_at
         LIMIT CASE WHEN room.delay_s > 0 THEN least(greatest(room.free, 0), 1)
-            ELSE least(greatest(room.free, 0), $2) END
+            ELSE least(greatest(room.free, 0), room.most) END
     ) AS picked
+    -- The order of the lanes; sorting here would look into all of them for every free place.
     LIMIT $2
 ), admitted AS (
     UPDATE task SET state = 'admitted', modified_at = now()
@@ -150,7 +155,8 @@ WITH room AS (
         WHEN served.taken > 0 THEN now()
         -- Nothing was there to take: idle, unless the room of this round ran out first.
         WHEN (SELECT count(*) FROM admitted) < $2 THEN 'infinity'::timestamptz
-        ELSE now()
+        -- It keeps its place among those that wait.
+        ELSE least(lane.next_at, now())
     END
     FROM served WHERE lane.key = served.key
 )
@@ -370,14 +376,22 @@ UPDATE task SET state = 'failed', modified_at = now(), finished_at = now(),
 FROM old WHERE task.id = old.id RETURNING task.id;
 
 -- name: purge_sessions
--- Sessions past their time.
-DELETE FROM session WHERE expires_at < now();
+-- Sessions past their time; one that is being prolonged is passed over.
+WITH old AS (
+    SELECT account_id, id FROM session WHERE expires_at < now() FOR UPDATE SKIP LOCKED
+)
+DELETE FROM session USING old WHERE session.account_id = old.account_id AND session.id = old.id;
 
 -- name: purge_idle_lanes
--- Lanes that nothing has used lately; they come back when needed.
-DELETE FROM lane WHERE next_at = 'infinity'
-    AND NOT EXISTS (SELECT 1 FROM task WHERE task.lane = lane.key
-        AND state IN ('waiting', 'admitted', 'running'));
+-- Lanes that nothing has used lately; they come back when needed. Those in use are passed over:
+-- waiting for them in another order than arm_lanes would be a deadlock.
+WITH idle AS (
+    SELECT key FROM lane WHERE next_at = 'infinity'
+        AND NOT EXISTS (SELECT 1 FROM task WHERE task.lane = lane.key
+            AND state IN ('waiting', 'admitted', 'running'))
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM lane USING idle WHERE lane.key = idle.key;
 
 -- name: queue_depths
 -- How many tasks are in each unfinished state and how long the oldest has waited.
