@@ -177,12 +177,13 @@ async def test_page_reading_process_stays_small(reader: Reader) -> None:
     assert resident(pid) < 30_000_000
 
 
-async def test_markdown_that_grows_without_end_is_refused() -> None:
-    reader = Reader(Settings(fetch_limit=1_000_000))
+async def test_values_far_larger_than_any_page_may_be_are_refused() -> None:
+    reader = Reader(Settings(fetch_limit=10_000))
     try:
-        got = await read(reader, b"<blockquote>" * 500 + b"<p>y" * 20_000, HTML, "markdown")
+        got = await read(reader, b"<p>word</p>" * 10_000, HTML, "markdown", "html")
     finally:
         await reader.aclose()
     assert got.failure is not None
     assert got.failure.code == "parser_crashed"
     assert "too large" in got.failure.message
+    assert set(got.values) == {"html"}

@@ -89,17 +89,21 @@ class Reader:
         """What is left of a page that the parser cannot digest."""
         if not order.of_document:
             return Reading({})
+        document = _document_of(page)
+        if document.evident:
+            return make(document, order.of_document, Wish())
         try:
             return await self._document(page, order, Wish())
         except (ParserCrashed, ParseTimeout):
             return Reading({})
 
     async def _document(self, page: Page, order: _Order, wish: Wish) -> Reading:
-        content_type = page.header("content-type") or ""
-        document = Document(page.body, content_type, page.url)
+        document = _document_of(page)
         if _is_light(document, order.of_document):
             return make(document, order.of_document, wish)
-        asked = ReadRequest(page.url, content_type, order.paths, wish.main_content, page.body)
+        asked = ReadRequest(
+            page.url, document.content_type, order.paths, wish.main_content, page.body
+        )
         answer = await self._pool.call(self._encoder.encode(asked), self._deadline_s)
         try:
             return self._decoder.decode(answer)
@@ -124,6 +128,10 @@ def _order(names: tuple[str, ...]) -> _Order:
             of_document.append(one)
             paths.append(FORMATS.path(name))
     return _Order(tuple(of_page), tuple(of_document), tuple(paths))
+
+
+def _document_of(page: Page) -> Document:
+    return Document(page.body, page.header("content-type") or "", page.url)
 
 
 def _is_light(document: Document, formats: tuple[DocumentFormat, ...]) -> bool:
