@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support.inside import leftovers
+from tests.support.inside import leftovers, reported_and_ended
 from tests.support.ledger import Ledger
 from tests.support.origin import Origin
 from tests.support.server import WindlassServer, running
@@ -99,6 +99,8 @@ def test_accepted_tasks_survive_kill_9(
     )
     ledger.check_each_ended_once()
     assert leftovers(hurt_server) == {}
+    reported, ended = reported_and_ended(hurt_server)
+    assert reported == ended, "an end was reported twice, or not at all"
     assert resumed_at - blow.restarted_at <= WORKS_AGAIN_WITHIN_S
 
 
