@@ -94,6 +94,12 @@ def test_relative_links_lead_somewhere(path: Path) -> None:
             assert anchor in anchors(where), link
 
 
+def test_files_that_documents_name_exist() -> None:
+    for path in documents():
+        for named in re.findall(r"`((?:tests|bench|tools|docs)/[\w./-]+)`", text_of(path)):
+            assert (ROOT / named).exists(), f"{names(path)}: {named}"
+
+
 def test_the_example_of_a_proxy_list_is_one(tmp_path: Path) -> None:
     file = tmp_path / "proxies.json"
     file.write_text(fenced(GUIDE / "operate.md", "json proxies"))

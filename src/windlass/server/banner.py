@@ -31,7 +31,7 @@ From a shell:
 curl -s {url}/v1/extract -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
 -d '{{"url": "https://example.com", "formats": ["markdown"]}}'
 
-From Python (pip install nimble_python):
+From Python (pip install nimble_python==0.24.0):
 
 from nimble_python import Nimble
 
