@@ -28,9 +28,11 @@ CONNECTION_ERRORS: tuple[type[Exception], ...] = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
+    asyncpg.OperatorInterventionError,  # shutdown, crash, start, a statement cancelled
+    asyncpg.TransactionRollbackError,  # deadlock or serialization: the same again may pass
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby that is about to be promoted
     asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
     asyncpg.PostgresSystemError,
     asyncpg.exceptions.InternalClientError,
@@ -69,7 +71,11 @@ class Database:
 
         async def connect() -> Database:
             durable = await _pool(dsn, size, "on")
-            return cls(dsn, durable, await _pool(dsn, size + 2, "off"))
+            try:
+                return cls(dsn, durable, await _pool(dsn, size + 2, "off"))
+            except BaseException:
+                durable.terminate()
+                raise
 
         return await retrying(connect, for_s=wait_s)
 
