@@ -261,10 +261,13 @@ class Service:
 
 
 def web_lane(url: str) -> str:
-    """The lane of a target: scheme-independent host and port, as in "web:example.com:443"."""
+    """The lane of a target: scheme-independent host and port, as in "web:example.com:443".
+
+    Names longer than DNS knows share what they begin with: an index entry is limited.
+    """
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return f"web:{(parts.hostname or '').lower()}:{port}"
+    return f"web:{(parts.hostname or '').lower()[:255]}:{port}"
 
 
 def _require_administrator(account: Account) -> None:

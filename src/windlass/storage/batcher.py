@@ -19,8 +19,9 @@ class Batcher(Generic[Item, Answer]):
     """Turns single calls into calls of `flush`, which answers every item in order.
 
     At most `limit` items travel together and at most `lanes` flushes run at once. If a flush
-    raises, each of its items gets that error. Under load (the last batch had company) a batch
-    waits `linger_s` for more; a lone call never does.
+    raises, each of its items gets that error; but after an error in `alone_on` each item travels
+    alone, so that one that cannot be flushed does not take the others along. Under load (the last
+    batch had company) a batch waits `linger_s` for more; a lone call never does.
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class Batcher(Generic[Item, Answer]):
         limit: int = 256,
         lanes: int = 1,
         linger_s: float = 0.0,
+        alone_on: tuple[type[Exception], ...] = (),
     ) -> None:
         self._flush = flush
         self._limit = limit
         self._free = lanes
         self._linger_s = linger_s
+        self._alone_on = alone_on
         self._company = False
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -75,9 +78,7 @@ class Batcher(Generic[Item, Answer]):
         try:
             answers = await self._flush([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - handed to every caller of the batch
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+            await self._fail(batch, error)
             return
         except BaseException:
             for _, future in batch:
@@ -86,3 +87,14 @@ class Batcher(Generic[Item, Answer]):
         for (_, future), answer in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
+
+    async def _fail(
+        self, batch: list[tuple[Item, asyncio.Future[Answer]]], error: Exception
+    ) -> None:
+        if len(batch) > 1 and isinstance(error, self._alone_on):
+            for one in batch:
+                await self._send([one])
+            return
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(error)

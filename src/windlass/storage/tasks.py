@@ -33,6 +33,8 @@ _IDS_PER_NOTICE = 200
 """A notification's payload ends at 8,000 bytes; an id takes 37."""
 
 _LINGER_S = 0.005
+_REFUSED = (asyncpg.PostgresError, ValueError, OverflowError)
+"""What says that a value, not the database, is the trouble."""
 
 _STATES = {
     "delayed": State.QUEUED,
@@ -62,9 +64,9 @@ class Tasks:
     def __init__(self, database: Database, worker: str = "") -> None:
         self._database = database
         self._worker = worker
-        self._accepting = Batcher(self._insert, limit=500, lanes=2)
+        self._accepting = Batcher(self._insert, limit=500, lanes=2, alone_on=_REFUSED)
         self._claiming = Batcher(self._claim, limit=200, linger_s=_LINGER_S)
-        self._applying = Batcher(self._apply, limit=200, linger_s=_LINGER_S)
+        self._applying = Batcher(self._apply, limit=200, linger_s=_LINGER_S, alone_on=_REFUSED)
 
     # ------------------------------------------------------------ accept
 
@@ -224,11 +226,16 @@ def _outcomes(batch: Sequence[Finished]) -> list[list[Any]]:
         [outcome.state.value for outcome in outcomes],
         [outcome.status_code for outcome in outcomes],
         [failure.code if failure else None for failure in failures],
-        [failure.message.replace("\x00", "") if failure else None for failure in failures],
+        [_storable(failure.message) if failure else None for failure in failures],
         [item.result_address for item in batch],
         [outcome.retry_in_s for outcome in outcomes],
         [outcome.counts for outcome in outcomes],
     ]
+
+
+def _storable(text: str) -> str:
+    """Without what PostgreSQL refuses: messages may quote a site's bytes."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _sessions(updates: Sequence[SessionUpdate]) -> list[list[Any]]:
