@@ -200,6 +200,8 @@ class Worker:
             )
         except CONNECTION_ERRORS as error:
             log.warning("attempt_without_database", reason=repr(error))
+        except Exception as error:
+            log.error("attempt_broke", exc_info=error)
 
     async def _outcome(self, task: Task) -> Outcome | None:
         """What the attempt comes to; None if the task was cancelled meanwhile."""
@@ -212,13 +214,13 @@ class Worker:
             return Outcome(state=State.QUEUED, failure=failure, retry_in_s=_UNKNOWN_RETRY_S)
         if task.losses > self._settings.max_rescues:
             lost = Outcome(state=State.FAILED, failure=Failure.of(WorkerLost()))
-            return kind.give_up(task, lost)
+            return _given_up(kind, task, lost)
         try:
             async with asyncio.timeout(task.deadline_s):
                 return await kind.handle(task)
         except TimeoutError:
             failure = Failure.of(RequestTimeout(f"no result within {task.deadline_s:g} s"))
-            return kind.give_up(task, Outcome(state=State.FAILED, failure=failure))
+            return _given_up(kind, task, Outcome(state=State.FAILED, failure=failure))
         except asyncio.CancelledError:
             if task.id in self._cancelled:
                 return None
@@ -232,16 +234,18 @@ class Worker:
         failure = Failure.of(known)
         if known.retryable and task.failures + 1 < self._settings.max_attempts:
             return Outcome(state=State.QUEUED, failure=failure, retry_in_s=2.0**task.failures)
-        return kind.give_up(task, Outcome(state=State.FAILED, failure=failure))
+        return _given_up(kind, task, Outcome(state=State.FAILED, failure=failure))
 
     async def _finish(self, task: Task, job: Job, outcome: Outcome) -> None:
         address = None
         if outcome.result is not None:
             try:
                 address = await self._storing.call(outcome.result)
-            except StorageFull as error:
-                log.error("storage_full", retry_in_s=_FULL_RETRY_S)
-                failure = Failure.of(error)
+            except (StorageFull, OSError) as error:
+                full = isinstance(error, StorageFull)
+                event = "storage_full" if full else "storage_failed"
+                log.error(event, reason=repr(error), retry_in_s=_FULL_RETRY_S)
+                failure = Failure.of(StorageFull() if full else EngineError())
                 outcome = Outcome(
                     state=State.QUEUED, failure=failure, retry_in_s=_FULL_RETRY_S, counts=False
                 )
@@ -352,3 +356,12 @@ class Worker:
             await self._database.execute("forget_worker", self._id)
         except CONNECTION_ERRORS as error:
             log.warning("goodbye_without_database", reason=repr(error))
+
+
+def _given_up(kind: Kind, task: Task, outcome: Outcome) -> Outcome:
+    """The outcome with the kind's result; without one rather than never."""
+    try:
+        return kind.give_up(task, outcome)
+    except Exception as error:
+        log.error("no_result_made", exc_info=error)
+        return outcome

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,11 +19,13 @@ from pgqueuer.domain.models import Job
 
 from tests.support.postgres import emptied_database, new_database, running_postgres
 from tests.support.waiting import eventually_async
+from windlass import worker
 from windlass.errors import InvalidRequest, TaskNotFound
 from windlass.model.account import Account
 from windlass.model.page import Failure
 from windlass.model.request import Cookie
 from windlass.model.task import NewTask, Outcome, Priority, SessionUpdate, State, Task
+from windlass.service import web_lane
 from windlass.settings import Settings
 from windlass.storage import migrate
 from windlass.storage.accounts import Accounts
@@ -421,6 +424,80 @@ async def test_a_released_worker_loses_its_leases_at_once(engine: Engine) -> Non
     await engine.database.execute("release_picked", holder)
     rows = await engine.database.relaxed.fetch("SELECT status::text FROM pgqueuer")
     assert [row["status"] for row in rows] == ["queued"]
+
+
+async def test_an_outcome_survives_a_deadlock(engine: Engine) -> None:
+    (task_id,) = await engine.accept()
+    await engine.admit_all()
+    (job,) = await engine.jobs()
+    task = await engine.claim(job)
+    other = await asyncpg.connect(engine.database.dsn, server_settings={"search_path": SCHEMA})
+    async with other.transaction():
+        await other.execute("SELECT FROM pgqueuer WHERE id = $1 FOR UPDATE", job.id)
+        applying = asyncio.create_task(engine.finish(task, job))
+
+        async def blocked() -> bool:
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            return bool(await engine.database.relaxed.fetchval(waiting))
+
+        await eventually_async(blocked, "the outcome waits for the queue row")
+        # Whoever looks first is the victim: the outcome, which has waited longer.
+        await other.execute("SELECT FROM task WHERE id = $1 FOR UPDATE", task_id)
+    await other.close()
+    assert await applying
+    assert await engine.state(task_id) == State.SUCCEEDED
+
+
+async def test_what_cannot_be_stored_takes_no_others_along(engine: Engine) -> None:
+    good, bad, fine = engine.new_task(), engine.new_task(lane="a\x00b"), engine.new_task()
+    answers = await asyncio.gather(
+        *(engine.tasks.accept(task) for task in (good, bad, fine)), return_exceptions=True
+    )
+    assert [isinstance(answer, Exception) for answer in answers] == [False, True, False]
+
+
+async def test_a_message_that_no_encoding_carries_is_stored_all_the_same(engine: Engine) -> None:
+    (task_id,) = await engine.accept()
+    await engine.admit_all()
+    (job,) = await engine.jobs()
+    failure = Failure("bad_redirect", "to \udcff\x00 and back")
+    task = await engine.claim(job)
+    assert await engine.finish(task, job, state=State.FAILED, failure=failure)
+    ended = await engine.tasks.get(engine.account, task_id)
+    assert ended.failure == Failure("bad_redirect", "to ? and back")
+
+
+def test_the_name_of_a_lane_fits_an_index() -> None:
+    assert len(web_lane(f"http://{'x' * 9000}.test/")) < 300
+
+
+class Broken:
+    """A kind that cannot even read its task, as after an upgrade."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    async def handle(self, task: Task) -> Outcome:
+        raise ValueError(task.request)
+
+    def give_up(self, task: Task, outcome: Outcome) -> Outcome:
+        raise ValueError(task.request)
+
+
+async def test_a_task_that_cannot_be_read_ends_all_the_same(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Broken})
+    settings = replace(SETTINGS, data=tmp_path, max_attempts=1)
+    (task_id,) = await engine.accept()
+    stop = asyncio.Event()
+    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
+
+    async def ended() -> bool:
+        return await engine.state(task_id) == State.FAILED
+
+    await eventually_async(ended, "the task fails")
+    stop.set()
+    await working
 
 
 # ---------------------------------------------------------------- lists and retention
