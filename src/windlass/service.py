@@ -27,7 +27,7 @@ from windlass.errors import (
 from windlass.model.account import Account, KeyRecord
 from windlass.model.request import ExtractRequest
 from windlass.model.stats import Stats
-from windlass.model.task import ListPage, NewTask, Priority, Task
+from windlass.model.task import ListPage, NewTask, Priority, State, Task
 from windlass.settings import Settings
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 _KEY_CACHE_S = 10.0
 _KEY_CACHE_SIZE = 10_000
-_WAIT_FLOOR_S = 2.0
+_WAIT_FLOOR_S = 1.0
 """How often a waiting call looks for itself, should a notification get lost."""
 _TOUCH_EVERY_S = 30.0
 _STATS_CACHE_S = 2.0
@@ -136,6 +136,10 @@ class Service:
                 )
                 if now.state.terminal or time.monotonic() >= give_up_at:
                     return now
+                if now.state == State.QUEUED:
+                    # Its lane was full before; it goes ahead of the backlog all the same.
+                    self._urgent.append(task.lane)
+                    self._admit.set()
                 if future.done():
                     future = asyncio.get_running_loop().create_future()
                     self._waiting[task.id] = future

@@ -20,6 +20,7 @@ from pgqueuer.domain.models import Job
 from windlass import metrics
 from windlass.blobs import Blobs, open_blobs
 from windlass.errors import (
+    DatabaseUnavailable,
     EngineError,
     RequestTimeout,
     StorageFull,
@@ -232,8 +233,11 @@ class Worker:
         known = error if isinstance(error, WindlassError) else EngineError()
         log.error("attempt_failed", code=known.code, exc_info=error)
         failure = Failure.of(known)
+        delay_s = 2.0**task.failures
+        if isinstance(error, DatabaseUnavailable):
+            return Outcome(state=State.QUEUED, failure=failure, retry_in_s=delay_s, counts=False)
         if known.retryable and task.failures + 1 < self._settings.max_attempts:
-            return Outcome(state=State.QUEUED, failure=failure, retry_in_s=2.0**task.failures)
+            return Outcome(state=State.QUEUED, failure=failure, retry_in_s=delay_s)
         return _given_up(kind, task, Outcome(state=State.FAILED, failure=failure))
 
     async def _finish(self, task: Task, job: Job, outcome: Outcome) -> None:

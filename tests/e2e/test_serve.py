@@ -270,7 +270,7 @@ def test_counts_go_on_where_a_dead_worker_stopped(server: WindlassServer, origin
         shown = [line for line in lines if line.startswith("windlass_handler_seconds_count{")]
         return sum(float(line.split()[-1]) for line in shown)
 
-    folder = server.data / "metrics"
+    (folder,) = (server.data / "metrics").iterdir()
     extract(server, origin, "one")
     eventually(lambda: counted() == 1, "one page is counted")
     files = sorted(path.name for path in folder.iterdir())

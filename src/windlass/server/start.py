@@ -139,10 +139,17 @@ def _listen(settings: Settings) -> tuple[socket.socket, ...]:
 
 
 def _share_metrics(folder: Path) -> None:
-    """Lets the processes add up what they count; must come before their libraries are loaded."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    """Lets the processes add up what they count; must come before their libraries are loaded.
+
+    Each server has a folder of its own: another may run on this state directory, with other roles
+    or by mistake, and its counts are not ours to clear.
+    """
+    mine = folder / str(os.getpid())
+    for old in folder.glob("[0-9]*"):
+        if old == mine or not Path(f"/proc/{old.name}").exists():
+            shutil.rmtree(old, ignore_errors=True)
+    mine.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(mine)
     from prometheus_client import values
 
     # By role instead of process id: a successor counts on where a dead one stopped, and deaths

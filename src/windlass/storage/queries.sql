@@ -91,9 +91,9 @@ ORDER BY next_at LIMIT $1
 FOR UPDATE SKIP LOCKED;
 
 -- name: lock_lanes
--- Certain lanes for an interactive task, whatever the queue holds.
+-- Certain lanes for an interactive task, whatever the queue holds. A full lane may have room again.
 SELECT key FROM lane
-WHERE key = ANY($1::text[]) AND (next_at <= now() OR next_at = 'infinity')
+WHERE key = ANY($1::text[]) AND (next_at <= now() OR next_at = 'infinity' OR delay_s = 0)
 ORDER BY key
 FOR UPDATE SKIP LOCKED;
 

@@ -194,7 +194,7 @@ class _Stored(msgspec.Struct, kw_only=True):
 
 def empty_result(task: Task) -> bytes:
     """The result of a finished task that never got to store one (contract 8)."""
-    stored = msgspec.json.decode(task.request, type=_Stored)
+    stored = msgspec.json.decode(task.input, type=_Stored)
     lasted = task.modified_at - task.created_at
     return result_body(
         extraction=None,
