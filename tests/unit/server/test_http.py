@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +55,26 @@ async def listening() -> AsyncIterator[int]:
 
 
 async def exchange(port: int, *parts: bytes) -> bytes:
-    """Everything answered to `parts` until the server closes or has nothing more to say."""
+    """Everything answered to `parts` until the server closes or has nothing more to say.
+
+    A server that closes before it has read everything resets the connection; that is closed too.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = b""
     try:
-        for part in parts:
-            writer.write(part)
-            await writer.drain()
-        answer = b""
-        while chunk := await asyncio.wait_for(reader.read(65536), 5):
-            answer += chunk
-            if answer.endswith(b"\r\n\r\n5") and b"close" not in answer:
-                return answer
+        with suppress(ConnectionResetError):
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+            while chunk := await asyncio.wait_for(reader.read(65536), 5):
+                answer += chunk
+                if answer.endswith(b"\r\n\r\n5") and b"close" not in answer:
+                    break
         return answer
     finally:
         writer.close()
+        with suppress(ConnectionResetError):
+            await writer.wait_closed()
 
 
 HEAD = b"POST / HTTP/1.1\r\nhost: here\r\n"
