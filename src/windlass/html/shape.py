@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 import turbohtml
@@ -44,33 +44,41 @@ _EMPHATIC = frozenset({"b", "strong", "em", "i"})
 _BLOCKS = "p,div,ul,ol,dl,table,pre,blockquote,section,article,h1,h2,h3,h4,h5,h6"
 
 
-def clean(document: turbohtml.Document) -> None:
+Found = Mapping[str, list[Element]]
+"""Elements of a page by tag. What is found once serves all steps: looking costs more than most of
+them do. It may hold what has been removed since, which then has no parent."""
+
+
+def find(document: turbohtml.Document) -> Found:
+    """Everything that `clean`, `shape` and the links of a page look at, in document order."""
+    found: dict[str, list[Element]] = defaultdict(list)
+    for element in document.iter_elements(_LOOKED_AT):
+        found[element.tag].append(element)
+    return found
+
+
+def clean(document: turbohtml.Document, found: Found) -> None:
     """Leaves what a reader of the rendered page reads: for any view of it as text."""
-    for element in list(document.iter_elements(_UNSEEN)):
-        element.decompose()
+    for tag in _UNSEEN:
+        for element in found.get(tag, ()):
+            element.decompose()
     for element in document.select(_HIDDEN):
         item = element.parent
         element.decompose()
         if isinstance(item, Element) and item.tag == "li" and not _says_something(item):
             item.decompose()
-    tables: list[Element] = []
-    for element in list(document.iter_elements(("table", "dt", *_HEADINGS))):
-        if element.tag == "table":
-            tables.append(element)
-        else:
+    for tag in ("dt", *_HEADINGS):
+        for element in found.get(tag, ()):
             _drop_permalinks(element)
-    for table in reversed(tables):  # inner before outer
+    for table in reversed(found.get("table", ())):  # inner before outer
         shape_table(table)
 
 
-def shape(document: turbohtml.Document) -> None:
+def shape(found: Found) -> None:
     """Makes everything that Markdown has a form for take that form; after `clean`."""
-    found: dict[str, list[Element]] = defaultdict(list)
-    for element in document.iter_elements(_SHAPED):
-        found[element.tag].append(element)
-    for tag in _SHAPED:
+    for tag, shaper in _SHAPERS.items():
         if elements := found.get(tag):
-            _SHAPERS[tag](elements)
+            shaper([element for element in elements if element.parent is not None])
 
 
 def _drop_permalinks(element: Element) -> None:
@@ -272,4 +280,5 @@ _SHAPERS: dict[str, Callable[[Iterable[Element]], None]] = {
     "rp": _keep_parentheses,
     "dl": _shape_definitions,
 }
-_SHAPED = tuple(_SHAPERS)
+_LINKING = ("base", "a", "area", "frame", "img")
+_LOOKED_AT = (*_LINKING, *_UNSEEN, *_SHAPERS, "dt", "table")

@@ -7,6 +7,7 @@ never call this in a process that does anything else.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from html.entities import html5
 
 import turbohtml
@@ -16,10 +17,9 @@ from windlass.html import markdown, plain
 from windlass.html.document import Source
 from windlass.html.main_content import choose, keep_only
 from windlass.html.media import Kind
-from windlass.html.shape import clean, shape
+from windlass.html.shape import clean, find, shape
 from windlass.html.urls import Resolver, is_web, resolve
 
-_LINKING = ("a", "area", "frame", "img")
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
 
@@ -78,6 +78,7 @@ class Tree:
             self._document = turbohtml.parse(
                 origin.body, encoding=origin.encoding.name, scripting=True, positions=False
             )
+        self._found = find(self._document)
         self._links = None
         self._cleaned = False
         self._shaped = False
@@ -87,39 +88,45 @@ class Tree:
             self._parse()
         if not self._cleaned:
             self.links()
-            clean(self._document)
+            clean(self._document, self._found)
             self._narrowed = bool(self._main_only) and keep_only(self._document, self._main_only)
             self._cleaned = True
         if shaped and not self._shaped:
-            shape(self._document)
+            shape(self._found)
             self._shaped = True
 
     def _absolutize(self) -> list[str]:
         """Makes links and images absolute in the tree and lists where they lead."""
-        found: dict[str, None] = {}
+        leads: dict[str, None] = {}
         resolver = Resolver(self._base())
-        for element in self._document.iter_elements(_LINKING):
-            tag = element.tag
-            if tag == "img":
-                _show(element, resolver)
-                continue
-            name = "src" if tag == "frame" else "href"
-            reference = element.attr(name)
-            if reference is None:
-                continue
-            target, page = resolver(reference)
-            if page:
-                found[page] = None
-            if not target:
-                del element.attrs[name]
-            elif target != reference:
-                element.attrs[name] = target
-        return list(found)
+        for name, elements in self._linking():
+            for element in elements:
+                reference = element.attr(name)
+                if reference is None:
+                    continue
+                target, page = resolver(reference)
+                if page:
+                    leads[page] = None
+                if not target:
+                    del element.attrs[name]
+                elif target != reference:
+                    element.attrs[name] = target
+        for image in self._found.get("img", ()):
+            _show(image, resolver)
+        return list(leads)
+
+    def _linking(self) -> Iterator[tuple[str, Iterable[turbohtml.Element]]]:
+        """Elements that lead somewhere, with the attribute that says where to."""
+        if "area" in self._found:  # rare, and to be counted between the links around it
+            yield "href", self._document.iter_elements(("a", "area"))
+        else:
+            yield "href", self._found.get("a", ())
+        yield "src", self._found.get("frame", ())
 
     def _base(self) -> str:
         """What references are relative to (HTML, section 2.4.1, "document base URL")."""
         own = resolve(self._origin.url, "") or self._origin.url
-        for element in self._document.iter_elements("base"):
+        for element in self._found.get("base", ()):
             reference = element.attr("href")
             if reference is not None:
                 base = resolve(own, reference)
