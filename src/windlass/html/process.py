@@ -31,7 +31,12 @@ _START = (
     "serve(Terms(int(link), int(parent), entry, int(memory), int(pages), int(growth)))\n"
 )
 # One arena and an early trim: between two pages a child should be as small as when it started.
-_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "1000000", "LC_ALL": "C.UTF-8"}
+_ENVIRONMENT = {
+    "LC_ALL": "C.UTF-8",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "1000000",
+    "MALLOC_TRIM_THRESHOLD_": "1000000",
+}
 
 
 class PoolLimits(msgspec.Struct, frozen=True, kw_only=True):
