@@ -30,6 +30,8 @@ from windlass.net.cookies import CookieJar
 from windlass.net.guard import AddressGuard
 from windlass.settings import Settings
 
+_READING_S = 2.0
+"""Time beyond the budget to make something of a page that came, whole or in part."""
 _SAME_FOR_ALL = (AddressRefused, BadRedirect, DnsFailed)
 """What another driver cannot change."""
 _LOOKS_BLOCKED = frozenset({401, 403, 405, 406, 407, 408, 409, 418, 421, 425, 429})
@@ -57,7 +59,8 @@ class Extractor:
         """
         budget_s = self._budget_s(request)
         try:
-            async with asyncio.timeout(budget_s) as timeout:
+            # A driver keeps to the budget itself and hands over what came until then.
+            async with asyncio.timeout(budget_s + _READING_S) as timeout:
                 return await self._extract(request, jar)
         except TimeoutError as error:
             if timeout.expired():

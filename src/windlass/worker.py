@@ -50,6 +50,7 @@ _ADMIT_PACE_S = 0.01
 _DEQUEUE_S = 2.0
 _FULL_RETRY_S = 15.0
 _UNKNOWN_RETRY_S = 30.0
+_HANGS_S = 5.0
 _STORED_AHEAD = timedelta(minutes=15)
 """Bytes are stored before their task ends, by longer when the database is away."""
 _RECONNECT_S = 0.3
@@ -217,7 +218,8 @@ class Worker:
             lost = Outcome(state=State.FAILED, failure=Failure.of(WorkerLost()))
             return _given_up(kind, task, lost)
         try:
-            async with asyncio.timeout(task.deadline_s):
+            # The kind keeps its own deadline and says more; this one is for kinds that hang.
+            async with asyncio.timeout(task.deadline_s + _HANGS_S):
                 return await kind.handle(task)
         except TimeoutError:
             failure = Failure.of(RequestTimeout(f"no result within {task.deadline_s:g} s"))

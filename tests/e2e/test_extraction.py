@@ -133,6 +133,16 @@ async def test_whole_budget_covers_everything(extractor: Extractor, site: BadSit
     assert asyncio.get_running_loop().time() - started < 3
 
 
+async def test_what_came_before_the_budget_ended_is_kept(
+    extractor: Extractor, site: BadSite
+) -> None:
+    got = await extract(extractor, site.url("silence-after-16"), timeout_ms=500)
+    assert got.partial
+    assert got.failure is not None
+    assert got.failure.code == "request_timeout"
+    assert got.values["html"]
+
+
 async def test_private_addresses_are_refused_unless_allowed(site: BadSite) -> None:
     async with an_extractor(allow_addresses=()) as extractor:
         with pytest.raises(AddressRefused):

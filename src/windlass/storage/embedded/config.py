@@ -21,7 +21,7 @@ listen_addresses = ''
 unix_socket_directories = '{runtime}'
 unix_socket_permissions = 0700
 port = 5432
-max_connections = 100
+max_connections = 400
 timezone = 'UTC'
 
 # Two cores and little idle memory.
