@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from tests.support.processes import pss_bytes, read
+from tests.support.processes import busy_s, pss_bytes, read
 from tests.support.server import WindlassServer, role_of
 
 MEMORY_EVERY_S = 1.0
@@ -16,12 +16,16 @@ _SHOWN_AS = {"backend": "postgres"}
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stretch cost: wall seconds, CPU seconds by role, of a helper process, of us."""
+    """What a stretch cost: wall seconds, CPU seconds by role, of the site, of the client.
+
+    `others_cores` is what programs that have nothing to do with it took of the machine.
+    """
 
     wall_s: float
     cpu_s: dict[str, float]
     site_cpu_s: float
     client_cpu_s: float
+    others_cores: float
     peak_pss_mb: float
 
     @property
@@ -58,6 +62,17 @@ def _cpu_s(pid: int) -> float:
     return process.cpu_s if process is not None else 0.0
 
 
+@dataclass(frozen=True)
+class _Moment:
+    """Seconds on the clock and CPU seconds so far."""
+
+    at: float
+    cpu: dict[str, float]
+    site: float
+    client: float
+    busy: float
+
+
 @dataclass
 class Meter:
     """A context: what happened between its beginning and its end is in `cost`."""
@@ -74,10 +89,11 @@ class Meter:
         self._began = self._now()
         return self
 
-    def _now(self) -> tuple[float, dict[str, float], float, float]:
+    def _now(self) -> _Moment:
         used = os.times()
         site = sum(map(_cpu_s, self.site_pids))
-        return time.perf_counter(), cpu_by_role(self.server), site, used.user + used.system
+        client = used.user + used.system
+        return _Moment(time.perf_counter(), cpu_by_role(self.server), site, client, busy_s())
 
     def _watch_memory(self) -> None:
         while True:
@@ -90,11 +106,11 @@ class Meter:
         self._done.set()
 
     def __exit__(self, *_: object) -> None:
-        wall, cpu, site, client = self._now()
+        now, began = self._now(), self._began
         self._done.set()
         self._watcher.join()
-        began_wall, began_cpu, began_site, began_client = self._began
-        spent = {role: value - began_cpu.get(role, 0.0) for role, value in cpu.items()}
-        self.cost = Cost(
-            wall - began_wall, spent, site - began_site, client - began_client, self._peak_mb
-        )
+        wall = now.at - began.at
+        spent = {role: value - began.cpu.get(role, 0.0) for role, value in now.cpu.items()}
+        site, client = now.site - began.site, now.client - began.client
+        others = now.busy - began.busy - sum(spent.values()) - site - client
+        self.cost = Cost(wall, spent, site, client, max(others, 0.0) / wall, self._peak_mb)

@@ -31,6 +31,7 @@ class Pages(msgspec.Struct, frozen=True):
     cpu_ms_by_role: dict[str, float]
     nginx_cpu_ms: float
     client_cpu_ms: float
+    others_cores: float
     peak_pss_mb: float
     accepted_per_second: float
 
@@ -78,6 +79,7 @@ async def one_run(
         cpu_ms_by_role={role: s / count * 1000 for role, s in cost.cpu_s.items()},
         nginx_cpu_ms=cost.site_cpu_s / count * 1000,
         client_cpu_ms=cost.client_cpu_s / count * 1000,
+        others_cores=cost.others_cores,
         peak_pss_mb=cost.peak_pss_mb,
         accepted_per_second=accepted.per_second,
     )

@@ -1,7 +1,7 @@
 """The peer: Scrapy + html2text over a list of pages, Markdown and links written to disk.
 
-Run by peers.py inside its own virtual environment: `peer_scrapy.py URLS OUT CONCURRENCY`. Prints
-one JSON line with pages, wall seconds and CPU seconds, start-up excluded. Knows nothing of us.
+Run by peers.py inside its own virtual environment: `peer_scrapy.py URLS OUT CONCURRENCY`.
+Prints one JSON line: pages, wall and CPU seconds without start-up, CPU seconds in all.
 """
 
 import json
@@ -52,6 +52,7 @@ class PagesSpider(scrapy.Spider):
         """The result line."""
         wall, cpu = self.began
         figures = {"wall_s": time.perf_counter() - wall, "cpu_s": cpu_s() - cpu}
+        figures["total_cpu_s"] = cpu_s()
         print(json.dumps({"pages": self.done, "reason": reason, **figures}))
 
 

@@ -92,6 +92,7 @@ def _pages_rows(pages: Pages) -> list[Row]:
     return [
         (f"pages end to end ({pages.pages:,} pages)", f"{pages.per_second:,.0f}/s", ""),
         ("CPU per page, PostgreSQL included", f"{pages.cpu_ms:.2f} ms", "≤ 3 ms"),
+        _others_row(pages.others_cores),
         ("beside it: nginx, client", f"{pages.nginx_cpu_ms:.2f}, {pages.client_cpu_ms:.2f} ms", ""),
         ("peak memory (PSS, PostgreSQL included)", f"{pages.peak_pss_mb:,.0f} MB", ""),
     ]
@@ -103,10 +104,15 @@ def _peer_rows(peers: list[PeerRun], pages: Pages | None) -> list[Row]:
         rate = peer.pages / peer.wall_s
         name = f"{PINS[0]} + {PINS[1]}, {peer.processes} process(es)".replace("==", " ")
         cpu = f"{peer.cpu_s / peer.pages * 1000:.2f} ms CPU"
-        rows.append((name, f"{rate:,.0f}/s, {cpu}", ""))
+        rows += [(name, f"{rate:,.0f}/s, {cpu}", ""), _others_row(peer.others_cores)]
         if pages is not None:
             rows.append(("Windlass is faster by", f"{pages.per_second / rate:.1f} ×", "≥ 4 ×"))
     return rows
+
+
+def _others_row(cores: float) -> Row:
+    """What makes two runs of a busy machine differ."""
+    return ("  taken by other programs meanwhile", f"{cores:.2f} cores", "")
 
 
 def _latency_rows(latency: Latency) -> list[Row]:

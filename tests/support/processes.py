@@ -79,3 +79,10 @@ def pss_bytes(pid: int) -> int:
         if line.startswith("Pss:"):
             return int(line.split()[1]) * _PAGE_KB
     return 0
+
+
+def busy_s() -> float:
+    """CPU seconds that all programs of the machine have used, over all cores."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    user, nice, system, _idle, _iowait, irq, softirq, steal = (int(field) for field in fields)
+    return (user + nice + system + irq + softirq + steal) * _TICK_S
