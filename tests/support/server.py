@@ -7,6 +7,7 @@ HTTP, signals. Must not import windlass.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,9 @@ START_LIMIT_S = 60.0
 STOP_LIMIT_S = 45.0
 LOOPBACK = "127.0.0.0/8,::1/128"
 COMMAND = Path(sys.executable).with_name("windlass")
+
+# A test run that is killed must not leave servers behind.
+_WITH_US = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
 
 _running: list[WindlassServer] = []
 
@@ -71,7 +75,8 @@ class WindlassServer:
     def launch(self) -> None:
         """Starts the processes without waiting for them."""
         self.data.mkdir(parents=True, exist_ok=True)
-        command = [str(COMMAND), "serve", "--port", str(self.port), "--data", str(self.data)]
+        command = [*_WITH_US, str(COMMAND), "serve", "--port", str(self.port)]
+        command += ["--data", str(self.data)]
         command += ["--workers", str(self.workers), *self.arguments]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
