@@ -109,10 +109,28 @@ def checks() -> list[CheckFunction]:
     positive_data_acceptance is left out: what a schema cannot say (a state outside its country,
     a browser that is not there) is refused with a 400 although it fits the schema.
     """
-    left_out = {"not_a_server_error", "positive_data_acceptance", "max_response_time"}
+    left_out = {
+        "not_a_server_error",
+        "positive_data_acceptance",
+        "max_response_time",
+        "negative_data_rejection",
+    }
     known = schemathesis.checks.CHECKS
     chosen = [known.get_one(name) for name in known.get_all_names() if name not in left_out]
-    return [*chosen, a_5xx_forbids_retries]
+    return [*chosen, a_5xx_forbids_retries, wrong_data_is_refused]
+
+
+def wrong_data_is_refused(context: Any, response: Any, case: Any) -> bool | None:
+    """Schemathesis's own check, but for requests with query names that nobody declared.
+
+    Those are ignored, as the contract has it, while the library counts the name itself as wrong.
+    """
+    declared = {parameter.name for parameter in case.operation.query}
+    if set(case.query or {}) - declared:
+        return None
+    rejection = schemathesis.checks.CHECKS.get_one("negative_data_rejection")
+    answer: bool | None = rejection(context, response, case)
+    return answer
 
 
 def a_5xx_forbids_retries(context: Any, response: Any, case: Any) -> bool | None:
