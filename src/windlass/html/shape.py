@@ -97,12 +97,16 @@ def _drop_permalinks(element: Element) -> None:
 def _shape_headings(headings: Iterable[Element]) -> None:
     for heading in headings:
         if "\u00a0" in heading.text:
-            # The renderer writes these as entities in headings, where no line can break anyway.
-            for node in heading.descendants:
-                if isinstance(node, Text):
-                    node.data = node.data.replace("\u00a0", " ")
+            _space_plainly(heading)
         if not _says_something(heading):
             heading.unwrap()
+
+
+def _space_plainly(heading: Element) -> None:
+    """The renderer writes these spaces as entities in headings, where no line can break anyway."""
+    for node in heading.descendants:
+        if isinstance(node, Text):
+            node.data = node.data.replace("\u00a0", " ")
 
 
 def _shape_links(links: Iterable[Element]) -> None:
