@@ -43,16 +43,6 @@ def parse_size(text: str) -> int:
     return int(text)
 
 
-def parse_bool(text: str) -> bool:
-    """True or false of the spellings people put into environments."""
-    lowered = text.strip().lower()
-    if lowered in ("1", "true", "yes", "on"):
-        return True
-    if lowered in ("0", "false", "no", "off", ""):
-        return False
-    raise ValueError(text)
-
-
 def parse_networks(text: str) -> tuple[Network, ...]:
     """Networks of a comma-separated list of CIDRs or addresses."""
     return tuple(
@@ -66,25 +56,18 @@ def parse_hosts(text: str) -> dict[str, float]:
     return {host.strip().lower(): float(number) for host, number in pairs}
 
 
-def parse_list(text: str) -> tuple[str, ...]:
-    """Stripped, non-empty parts of a comma-separated list."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
 _DURATION = (parse_duration, 'a duration such as "500ms", "90", "2m", "24h" or "7d"')
 _SIZE = (parse_size, 'a size such as "1048576", "20MB" or "4MiB"')
-_BOOL = (parse_bool, "true or false")
 _INT = (int, "a whole number")
 _FLOAT = (float, "a number")
 _TEXT: tuple[Callable[[str], Any], str] = (str, "text")
 _PATH = (_path, "a path")
 _NETWORKS = (parse_networks, 'comma-separated CIDRs such as "127.0.0.0/8,10.1.0.0/16"')
 _HOSTS = (parse_hosts, 'comma-separated host=number pairs such as "example.com=2"')
-_LIST = (parse_list, "comma-separated text")
 
 
 def setting(

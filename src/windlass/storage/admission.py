@@ -39,11 +39,15 @@ class Round(msgspec.Struct, frozen=True):
 
 def limits_of(lane: str, settings: Settings) -> Limits:
     """The limits of a lane "web:host:port" by the operator's settings."""
-    host = lane.partition(":")[2].rpartition(":")[0]
+    host = _host_of(lane)
     return Limits(
         int(settings.host_concurrency_for.get(host, settings.host_concurrency)),
         settings.host_delay_for.get(host, settings.host_delay),
     )
+
+
+def _host_of(lane: str) -> str:
+    return lane.partition(":")[2].rpartition(":")[0]
 
 
 class Admission:
@@ -67,11 +71,9 @@ class Admission:
     async def apply_limits(self) -> None:
         """Brings lanes made under other settings to today's limits."""
         settings = self._settings
-        hosts = sorted({*settings.host_concurrency_for, *settings.host_delay_for})
+        hosts = {*settings.host_concurrency_for, *settings.host_delay_for}
         rows = await self._database.relaxed.fetch("SELECT key FROM lane")
-        special = [
-            row["key"] for row in rows if row["key"].partition(":")[2].rpartition(":")[0] in hosts
-        ]
+        special = [row["key"] for row in rows if _host_of(row["key"]) in hosts]
         limits = [limits_of(lane, settings) for lane in special]
         await self._database.execute(
             "set_lane_limits",
