@@ -1,0 +1,1 @@
+"""Frontier: pure crawl rules. No network, no database."""

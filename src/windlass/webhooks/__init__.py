@@ -1,0 +1,1 @@
+"""Webhooks: signing and sending news to receivers. Knows nothing of tasks or of the vendor."""
