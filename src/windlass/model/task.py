@@ -8,8 +8,12 @@ from uuid import UUID
 
 import msgspec
 
+from windlass.model.delivery import Delivery, Sight
 from windlass.model.page import Failure
 from windlass.model.request import Cookie
+
+DELIVERIES = frozenset({"upload", "webhook"})
+"""Kinds of task that take another task's result or news to its owner."""
 
 
 class State(StrEnum):
@@ -40,7 +44,9 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
 
     `lane` is the politeness lane ("web:example.com:443"): tasks of one lane share a budget.
     `listed` False keeps it out of the caller's task list (synchronous calls).
-    `deadline_s` is the run time one attempt may take.
+    `deadline_s` is the run time one attempt may take. `delivery` is what the task's end sets off;
+    `parent_id` is the task whose result or news this one delivers. A task that has not ended at
+    `expires_at` fails.
     """
 
     id: UUID
@@ -54,6 +60,9 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     listed: bool = True
     deadline_s: float = 120.0
     not_before: datetime | None = None
+    delivery: Delivery | None = None
+    parent_id: UUID | None = None
+    expires_at: datetime | None = None
 
     def as_accepted(self, account: str, created_at: datetime) -> Task:
         """The task that this became when it was stored."""
@@ -72,6 +81,8 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
             created_at=created_at,
             modified_at=created_at,
             listed=self.listed,
+            delivery=self.delivery,
+            parent_id=self.parent_id,
         )
 
 
@@ -101,6 +112,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     result_address: str | None = None
     result_expired: bool = False
     listed: bool = True
+    delivery: Delivery | None = None
+    parent_id: UUID | None = None
 
 
 class SessionUpdate(msgspec.Struct, frozen=True):
@@ -118,6 +131,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     Terminal states end the task. QUEUED sends it back, to start again after `retry_in_s`;
     `counts` False gives the attempt back (shutdown, not a failure).
     `result` are the bytes to be readable at the task's results, in the caller's dialect.
+    A delivery says what it saw (`sight`, kept with the attempt) and whether the receiver's endpoint
+    works (`healthy`); the end of an upload is its parent's end, too, with `failure` if it failed.
     """
 
     state: State
@@ -128,6 +143,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     counts: bool = True
     follow_ups: tuple[NewTask, ...] = ()
     session: SessionUpdate | None = None
+    sight: Sight | None = None
+    healthy: bool | None = None
 
 
 class ListPage(msgspec.Struct, frozen=True):
