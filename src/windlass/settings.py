@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ PREFIX = "WINDLASS_"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PREFIX = re.compile(r"(s3|gs)://[^/\s]+(/(?!\.\.?(/|$))[^/\s]+)*/?")
 _SIZES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2}
 
 
@@ -56,6 +58,41 @@ def parse_hosts(text: str) -> dict[str, float]:
     return {host.strip().lower(): float(number) for host, number in pairs}
 
 
+def parse_flag(text: str) -> bool:
+    """Whether "true", "yes", "on" or "1" was said, and not "false", "no", "off" or "0"."""
+    said = {"true": True, "yes": True, "on": True, "1": True}
+    said |= {"false": False, "no": False, "off": False, "0": False}
+    if text.strip().lower() not in said:
+        raise ValueError(text)
+    return said[text.strip().lower()]
+
+
+def parse_schedule(text: str) -> tuple[float, ...]:
+    """Seconds before each try, of "0,10,60" or "0,10s,1m"; at least one."""
+    waits = tuple(parse_duration(part) for part in text.split(","))
+    if min(waits) < 0:
+        raise ValueError(text)
+    return waits
+
+
+def parse_grants(text: str) -> dict[str, tuple[str, ...]]:
+    """Prefixes in buckets by account of "main=s3://lake/;gs://x/pages/,team=s3://lake/team/".
+
+    Every prefix gets a final slash, so that "s3://lake/team" does not stand for "s3://lake/teams".
+    """
+    granted: dict[str, tuple[str, ...]] = {}
+    for part in text.split(","):
+        if not part.strip():
+            continue
+        account, _, prefixes = part.partition("=")
+        named = tuple(prefix.strip() for prefix in prefixes.split(";"))
+        if not account.strip() or any(not _PREFIX.fullmatch(prefix) for prefix in named):
+            raise ValueError(text)
+        whole = tuple(f"{prefix.rstrip('/')}/" for prefix in named)
+        granted[account.strip()] = granted.get(account.strip(), ()) + whole
+    return granted
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser()
 
@@ -67,6 +104,12 @@ _FLOAT = (float, "a number")
 _TEXT: tuple[Callable[[str], Any], str] = (str, "text")
 _PATH = (_path, "a path")
 _NETWORKS = (parse_networks, 'comma-separated CIDRs such as "127.0.0.0/8,10.1.0.0/16"')
+_FLAG = (parse_flag, "true or false")
+_SCHEDULE = (parse_schedule, 'comma-separated durations such as "0,10,60"')
+_GRANTS = (
+    parse_grants,
+    'comma-separated account=prefix;prefix such as "main=s3://lake/;gs://x/,team=s3://lake/team/"',
+)
 _HOSTS = (parse_hosts, 'comma-separated host=number pairs such as "example.com=2"')
 
 
@@ -77,12 +120,22 @@ def setting(
     *,
     secret: bool = False,
     least: float | None = None,
+    prefix: str = PREFIX,
 ) -> Any:
-    """A field of Settings: its default, its sentence, how its text is read, its lower bound."""
+    """A field of Settings: its default, its sentence, how its text is read, its lower bound.
+
+    `prefix` is empty for a variable that is not ours but a name everybody scripts.
+    """
     metadata = {"doc": doc, "parse": kind[0], "accepts": kind[1], "secret": secret, "least": least}
+    metadata["prefix"] = prefix
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def variable(item: Field[Any]) -> str:
+    """The environment variable of a field of Settings."""
+    return str(item.metadata["prefix"]) + item.name.upper()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +152,9 @@ class Settings:
         secret=True,
     )
     results_url: str = setting(
-        "", "Where result bytes live: empty or a file URL for a folder in the state directory."
+        "",
+        "Where result bytes live: file://, s3://bucket/prefix/ or gs://bucket/prefix/; empty: in "
+        "the state directory. On several machines: a bucket, or a folder that all see.",
     )
     # access
     host: str = setting("127.0.0.1", "Address that the API listens on.")
@@ -186,6 +241,57 @@ class Settings:
     parse_memory: int = setting(
         2_000_000_000, "Address space of a page-reading process.", _SIZE, least=100_000_000
     )
+    # delivery to buckets
+    storage_allow: dict[str, tuple[str, ...]] = setting(
+        {},
+        "Where accounts may have results stored, account * standing for all of them; "
+        "empty: wherever the operator's identity may write.",
+        _GRANTS,
+    )
+    storage_acl: str = setting(
+        "", "ACL of uploaded S3 objects: empty or bucket-owner-full-control (needs static keys)."
+    )
+    storage_instance_role: bool = setting(
+        False,
+        "Take cloud credentials from the machine's own role (instance metadata, container or "
+        "pod identity) when none are set.",
+        _FLAG,
+    )
+    upload_schedule: tuple[float, ...] = setting(
+        (0.0, 10.0, 60.0, 300.0, 1800.0),
+        "Time before each try to upload a result; the task fails after the last.",
+        _SCHEDULE,
+    )
+    aws_access_key_id: str = setting("", "S3 access key.", prefix="")
+    aws_secret_access_key: str = setting("", "S3 secret key.", secret=True, prefix="")
+    aws_session_token: str = setting(
+        "", "Session token that belongs to temporary S3 keys.", secret=True, prefix=""
+    )
+    aws_profile: str = setting(
+        "",
+        "Profile with keys in the shared AWS files, used if no access key is set; empty: the "
+        "files are not read.",
+        prefix="",
+    )
+    aws_shared_credentials_file: Path = setting(
+        Path("~/.aws/credentials").expanduser(), "Shared AWS credentials.", _PATH, prefix=""
+    )
+    aws_config_file: Path = setting(
+        Path("~/.aws/config").expanduser(), "Shared AWS configuration.", _PATH, prefix=""
+    )
+    aws_region: str = setting(
+        "", "Region of buckets whose own cannot be found out; empty: us-east-1.", prefix=""
+    )
+    aws_default_region: str = setting("", "Used if AWS_REGION is empty.", prefix="")
+    aws_endpoint_url_s3: str = setting(
+        "", "Base URL of an S3-compatible service; empty: Amazon's.", prefix=""
+    )
+    google_application_credentials: str = setting(
+        "", "File (JSON) with the key of a Google service account or user.", prefix=""
+    )
+    storage_emulator_host: str = setting(
+        "", "Base URL of a Google Cloud Storage emulator, used without credentials.", prefix=""
+    )
     # logs
     log_level: str = setting("info", "Least severe log level: debug, info, warning or error.")
     log_format: str = setting("auto", "Log lines: json, console, or auto = by terminal.")
@@ -194,11 +300,13 @@ class Settings:
         for item in fields(self):
             least = item.metadata["least"]
             if least is not None and getattr(self, item.name) < least:
-                raise SettingsError(f"{PREFIX}{item.name.upper()} must be at least {least:g}")
+                raise SettingsError(f"{variable(item)} must be at least {least:g}")
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise SettingsError(f"{PREFIX}LOG_LEVEL must be debug, info, warning or error")
         if self.log_format not in ("auto", "json", "console"):
             raise SettingsError(f"{PREFIX}LOG_FORMAT must be auto, json or console")
+        if self.storage_acl not in ("", "bucket-owner-full-control"):
+            raise SettingsError(f"{PREFIX}STORAGE_ACL must be empty or bucket-owner-full-control")
         if self.lease >= self.task_timeout:
             raise SettingsError(f"{PREFIX}LEASE must be below {PREFIX}TASK_TIMEOUT")
 
@@ -221,15 +329,15 @@ def load(overrides: Mapping[str, Any] | None = None, env_file: Path | None = Non
     from_file = (
         {k: v or "" for k, v in dotenv_values(env_path).items()} if env_path.exists() else {}
     )
-    known = {PREFIX + item.name.upper(): item for item in fields(Settings)}
+    known = {variable(item): item for item in fields(Settings)}
     values: dict[str, Any] = {}
     sources = {item.name: "default" for item in fields(Settings)}
     for origin, variables in ((str(env_path), from_file), ("environment", dict(os.environ))):
         for name, text in variables.items():
-            if not name.startswith(PREFIX):
-                continue
             if name not in known:
-                raise SettingsError(f"{name} is not a setting; see `windlass settings`")
+                if name.startswith(PREFIX):
+                    raise SettingsError(f"{name} is not a setting; see `windlass settings`")
+                continue
             item = known[name]
             values[item.name] = _read(name, text, item.metadata)
             sources[item.name] = origin

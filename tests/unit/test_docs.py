@@ -14,7 +14,7 @@ from tools.reference.commands import commands
 from tools.reference.errors import ADVICE
 from windlass.api.openapi import describe, error_codes
 from windlass.drivers.proxies import Proxies
-from windlass.settings import PREFIX, Settings
+from windlass.settings import Settings, variable
 
 REFERENCE = ROOT / "docs" / "reference"
 GUIDE = ROOT / "docs" / "guide"
@@ -35,12 +35,12 @@ def test_made_files_are_what_the_code_says() -> None:
 def test_every_setting_is_documented() -> None:
     written = text_of(REFERENCE / "settings.md")
     for item in dataclasses.fields(Settings):
-        assert f"`{PREFIX}{item.name.upper()}`" in written
+        assert f"`{variable(item)}`" in written
         assert item.metadata["doc"].strip().endswith(".")
 
 
 def test_no_document_names_a_setting_that_does_not_exist() -> None:
-    known = {PREFIX + item.name.upper() for item in dataclasses.fields(Settings)}
+    known = {variable(item) for item in dataclasses.fields(Settings)}
     for path in documents():
         assert set(re.findall(r"WINDLASS_[A-Z_]*[A-Z]", text_of(path))) <= known, names(path)
 

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from tools.reference.markdown import code, table, titled
-from windlass.settings import PREFIX, Settings, parse_duration, parse_size
+from windlass.settings import (
+    Settings,
+    parse_duration,
+    parse_schedule,
+    parse_size,
+    variable,
+)
 
 _INTRO = """\
 Settings are environment variables, or lines of a file `.env` in the working directory; a variable
@@ -66,11 +72,6 @@ def short_table() -> str:
     return table(("variable", "default", "meaning"), rows)
 
 
-def variable(item: Field[Any]) -> str:
-    """The environment variable of a setting."""
-    return PREFIX + item.name.upper()
-
-
 def _meaning(item: Field[Any]) -> str:
     return f"{item.metadata['doc']}{' Secret.' if item.metadata['secret'] else ''}"
 
@@ -99,6 +100,10 @@ def _text(value: Any, item: Field[Any]) -> str:
         return _scaled(value, _DURATIONS)
     if item.metadata["parse"] is parse_size:
         return _scaled(value, _SIZES)
+    if item.metadata["parse"] is parse_schedule:
+        return ",".join(f"{wait:g}" for wait in value)
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from windlass.cli.output import print_json, print_table
-from windlass.settings import PREFIX, Settings, load
+from windlass.settings import Settings, load, variable
 
 HIDDEN = "(hidden)"
 
@@ -20,7 +20,7 @@ def show_settings(as_json: bool, data: Path | None) -> None:
         secret = item.metadata["secret"]
         rows.append(
             {
-                "name": PREFIX + item.name.upper(),
+                "name": variable(item),
                 "value": _shown(getattr(origin.settings, item.name), secret),
                 "default": _shown(_default(item), secret),
                 "source": origin.sources[item.name],
@@ -43,6 +43,10 @@ def _default(item: dataclasses.Field[Any]) -> Any:
     return item.default
 
 
+def _listed(value: Any) -> str:
+    return ";".join(value) if isinstance(value, tuple) else _shown(value, False)
+
+
 def _shown(value: Any, secret: bool) -> str:
     if secret and value:
         return HIDDEN
@@ -51,7 +55,7 @@ def _shown(value: Any, secret: bool) -> str:
     if isinstance(value, float):
         return f"{value:.12g}"
     if isinstance(value, dict):
-        return ",".join(f"{name}={number:g}" for name, number in value.items())
+        return ",".join(f"{name}={_listed(item)}" for name, item in value.items())
     if isinstance(value, tuple):
-        return ",".join(str(part) for part in value)
+        return ",".join(_shown(part, secret) for part in value)
     return str(value)
