@@ -14,7 +14,6 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from windlass.drivers.headers import compose
-from windlass.drivers.http_failures import FOREIGN, translated
 from windlass.drivers.http_ways import Way, Ways
 from windlass.drivers.names import PLAIN
 from windlass.drivers.proxies import Proxies
@@ -35,6 +34,7 @@ from windlass.model.request import Emulation, ExtractRequest
 from windlass.net.cookies import CookieJar
 from windlass.net.decoding import BodyDecoder
 from windlass.net.guard import AddressGuard
+from windlass.net.http_failures import FOREIGN, translated
 from windlass.net.resolving import Resolve
 from windlass.settings import Settings
 

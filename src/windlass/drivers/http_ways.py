@@ -7,7 +7,6 @@ egress proxy that dials, since aiohttp knows no SOCKS and no guard for what a pr
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import Any
 
 import msgspec
@@ -15,14 +14,12 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
-    TCPConnector,
     encode_basic_auth,
 )
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from windlass.drivers.tolerance import make_tolerant
-from windlass.errors import DnsFailed
+from windlass.net.dialling import Dial, connector_for
 from windlass.net.egress import Egress
 from windlass.net.guard import AddressGuard
 from windlass.net.relay import Limits
@@ -102,15 +99,9 @@ class Ways:
 
     def _make_session(self, kept: bool, proxied: bool) -> ClientSession:
         connect_s, read_s = self._settings.connect_timeout, self._settings.read_timeout
-        connector = TCPConnector(
-            limit=0,
-            use_dns_cache=False,
-            resolver=_Names(self._resolve, connect_s),
-            # The egress proxy listens on loopback and checks what it dials itself.
-            socket_factory=None if proxied else self._guard.socket_factory,
-            force_close=not kept,
-            keepalive_timeout=_IDLE_S if kept else None,
-        )
+        # The egress proxy listens on loopback and checks what it dials itself.
+        dial = Dial(self._resolve, None if proxied else self._guard, connect_s)
+        connector = connector_for(dial, _IDLE_S if kept else None)
         return ClientSession(
             connector=make_tolerant(connector),
             cookie_jar=DummyCookieJar(),
@@ -121,35 +112,3 @@ class Ways:
             trust_env=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
-
-
-class _Names(AbstractResolver):
-    """Our resolver as aiohttp calls it. Lookups get most of the time that connecting may take."""
-
-    def __init__(self, resolve: Resolve, connect_s: float) -> None:
-        self._resolve = resolve
-        self._limit_s = connect_s * 0.8
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """Addresses of a host. Raises DnsFailed."""
-        try:
-            async with asyncio.timeout(self._limit_s):
-                infos = await self._resolve(host, port)
-        except TimeoutError:
-            raise DnsFailed(f"No name server resolved {host} within {self._limit_s:g} s.") from None
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=port,
-                family=int(kind),
-                proto=proto,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for kind, _, proto, _, address in infos
-        ]
-
-    async def close(self) -> None:
-        """Nothing to release."""

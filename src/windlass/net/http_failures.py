@@ -1,4 +1,4 @@
-"""aiohttp's exceptions as ours, each as exactly one class. Used by drivers/http.py."""
+"""aiohttp's exceptions as ours, each as exactly one class. Used by all that asks through it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ def translated(error: BaseException, origin: str, egress: Egress | None = None) 
     if isinstance(error, client.ClientPayloadError):
         return BodyTruncated("The target's answer ended before it was complete.")
     if isinstance(error, client.ClientResponseError):
-        return InvalidResponse(f"The target's answer is not HTTP: {error.message}.")
+        # aiohttp's own parser shows the bytes below its first line: they are not ours to quote.
+        why = error.message.partition("\n")[0].rstrip(".:")
+        return InvalidResponse(f"The target's answer is not HTTP: {why}.")
     if isinstance(error, client.InvalidURL):
         return BadRedirect("The address cannot be fetched.")
     if isinstance(error, ssl.SSLError):
