@@ -320,6 +320,53 @@ class DeliveryError(WindlassError):
     retryable = True
 
 
+class StorageUnconfigured(DeliveryError):
+    """The server has no identity for this kind of bucket."""
+
+    code = "storage_unconfigured"
+    retryable = False
+
+
+class StorageDenied(DeliveryError):
+    """The bucket denies access."""
+
+    code = "storage_denied"
+    retryable = False
+
+
+class BucketMissing(DeliveryError):
+    """The bucket does not exist."""
+
+    code = "bucket_missing"
+    retryable = False
+
+
+class StorageRejected(DeliveryError):
+    """The bucket does not accept this object."""
+
+    code = "storage_rejected"
+    retryable = False
+
+
+class ObjectExists(DeliveryError):
+    """Another object has this name, and may not be replaced."""
+
+    code = "object_exists"
+    retryable = False
+
+
+class StorageUnavailable(DeliveryError):
+    """The bucket cannot be reached or is overloaded."""
+
+    code = "storage_unavailable"
+
+
+class StorageTimeout(DeliveryError):
+    """The bucket took too long."""
+
+    code = "storage_timeout"
+
+
 # ---------------------------------------------------------------- us
 
 
@@ -349,6 +396,12 @@ class StorageFull(EngineError):
     """There is no space left to store results."""
 
     code = "storage_full"
+
+
+class ResultsUnavailable(EngineError):
+    """The store of results cannot be reached."""
+
+    code = "results_unavailable"
 
 
 class BlobMissing(EngineError):

@@ -39,7 +39,7 @@ sent again only if they never left. **Exit** is the exit status of the command l
 _FAMILIES: tuple[tuple[type[WindlassError], str, str], ...] = (
     (RequestError, "The request", "The caller can act: the request is wrong, unknown or too much."),
     (TargetError, "The target", "The site can act: it gave no answer, or not a whole page."),
-    (DeliveryError, "Delivery", "The receiver or the bucket can act. Not in this version."),
+    (DeliveryError, "Delivery", "The receiver or the bucket can act."),
     (EngineError, "The server", "The operator can act. Details are in the log, not in answers."),
 )
 
@@ -111,12 +111,26 @@ ADVICE: dict[str, str] = {
     "parse_timeout": "The page is too heavy to read. Ask for `html` only, or raise "
     "`WINDLASS_PARSE_TIMEOUT`.",
     "parser_crashed": "The page breaks the parser. Ask for `html` only; report the page.",
-    "delivery_failed": "Not met in this version.",
+    "delivery_failed": "The log has the cause, under the delivery's id. Please report it.",
+    "storage_unconfigured": "The operator sets the variables that the message names, and installs "
+    "the extra `cloud`.",
+    "storage_denied": "Grant what the message says is missing: `windlass storage policy` prints "
+    "it. Keys may also be wrong or expired.",
+    "bucket_missing": "Correct the bucket's name in `storage_url`, or create it.",
+    "storage_rejected": "Read the bucket's own reason in the message: its rules, or an option such "
+    "as `WINDLASS_STORAGE_ACL`, do not fit.",
+    "object_exists": "Choose another `storage_object_name`: objects in Google Cloud Storage are "
+    "created, never replaced.",
+    "storage_unavailable": "Passes when the bucket answers again; tries follow "
+    "`WINDLASS_UPLOAD_SCHEDULE`.",
+    "storage_timeout": "As for `storage_unavailable`.",
     "internal_error": "A fault of ours: the log has it, under the task's id. Please report it.",
     "bad_settings": "Correct the setting that the message names.",
     "database_unavailable": "Passes when PostgreSQL is back. The private one is started again by "
     "itself; look after one of your own.",
     "storage_full": "Make room where results are stored; tasks wait meanwhile and lose nothing.",
+    "results_unavailable": "Passes when the bucket of `WINDLASS_RESULTS_URL` answers again; tasks "
+    "wait meanwhile and lose nothing. The log has the cause.",
     "blob_missing": "The result's bytes were removed from the store: extract the page again.",
     "worker_lost": "The task's worker died more than `WINDLASS_MAX_RESCUES` times. The page may "
     "be the cause: look into the log.",
