@@ -7,12 +7,13 @@ made from it. Passed to constructors, never a global.
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dotenv import dotenv_values
 
@@ -20,6 +21,7 @@ from windlass.errors import SettingsError
 
 PREFIX = "WINDLASS_"
 
+Number = TypeVar("Number", int, float)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -32,8 +34,16 @@ def parse_duration(text: str) -> float:
     text = text.strip().lower()
     for unit in ("ms", "s", "m", "h", "d"):
         if text.endswith(unit):
-            return float(text[: -len(unit)]) * _DURATIONS[unit]
-    return float(text)
+            return parse_number(text[: -len(unit)]) * _DURATIONS[unit]
+    return parse_number(text)
+
+
+def parse_number(text: str) -> float:
+    """A number that is finite."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def parse_size(text: str) -> int:
@@ -41,7 +51,7 @@ def parse_size(text: str) -> int:
     text = text.strip().upper()
     for unit in ("KIB", "MIB", "KB", "MB", "GB", "B"):
         if text.endswith(unit):
-            return int(float(text[: -len(unit)]) * _SIZES[unit])
+            return int(parse_number(text[: -len(unit)]) * _SIZES[unit])
     return int(text)
 
 
@@ -52,10 +62,22 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     )
 
 
-def parse_hosts(text: str) -> dict[str, float]:
-    """Numbers by host of "example.com=2,www.test=16"."""
+def parse_host_counts(text: str) -> dict[str, int]:
+    """Whole numbers from 1 by host of "example.com=2,www.test=16"."""
+    return _by_host(text, int, least=1)
+
+
+def parse_host_delays(text: str) -> dict[str, float]:
+    """Seconds by host of "example.com=2,www.test=500ms"."""
+    return _by_host(text, parse_duration, least=0)
+
+
+def _by_host(text: str, read: Callable[[str], Number], least: int) -> dict[str, Number]:
     pairs = (part.split("=", 1) for part in text.split(",") if part.strip())
-    return {host.strip().lower(): float(number) for host, number in pairs}
+    read_pairs = {host.strip().lower(): read(value) for host, value in pairs}
+    if any(value < least for value in read_pairs.values()):
+        raise ValueError(text)
+    return read_pairs
 
 
 def parse_flag(text: str) -> bool:
@@ -93,6 +115,18 @@ def parse_grants(text: str) -> dict[str, tuple[str, ...]]:
     return granted
 
 
+def _one_of(*words: str) -> tuple[Callable[[str], str], str]:
+    """A kind of setting that is one of these words, in any case."""
+
+    def parse(text: str) -> str:
+        word = text.strip().lower()
+        if word not in words:
+            raise ValueError(text)
+        return word
+
+    return parse, f"{', '.join(words[:-1])} or {words[-1]}"
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser()
 
@@ -100,7 +134,7 @@ def _path(text: str) -> Path:
 _DURATION = (parse_duration, 'a duration such as "500ms", "90", "2m", "24h" or "7d"')
 _SIZE = (parse_size, 'a size such as "1048576", "20MB" or "4MiB"')
 _INT = (int, "a whole number")
-_FLOAT = (float, "a number")
+_FLOAT = (parse_number, "a number")
 _TEXT: tuple[Callable[[str], Any], str] = (str, "text")
 _PATH = (_path, "a path")
 _NETWORKS = (parse_networks, 'comma-separated CIDRs such as "127.0.0.0/8,10.1.0.0/16"')
@@ -110,7 +144,16 @@ _GRANTS = (
     parse_grants,
     'comma-separated account=prefix;prefix such as "main=s3://lake/;gs://x/,team=s3://lake/team/"',
 )
-_HOSTS = (parse_hosts, 'comma-separated host=number pairs such as "example.com=2"')
+_HOST_COUNTS = (
+    parse_host_counts,
+    'comma-separated host=number pairs such as "example.com=2", each at least 1',
+)
+_HOST_DELAYS = (
+    parse_host_delays,
+    'comma-separated host=duration pairs such as "example.com=2,slow.test=500ms"',
+)
+_LOG_LEVEL = _one_of("debug", "info", "warning", "error")
+_LOG_FORMAT = _one_of("auto", "json", "console")
 
 
 def setting(
@@ -167,7 +210,11 @@ class Settings:
         "", "First API key of account main; empty: one is generated and kept.", secret=True
     )
     rate_limit: float = setting(
-        83.0, "Requests per second that one API key may make; 0: no limit.", _FLOAT, least=0
+        83.0,
+        "Requests per second that one API key may make, counted by each API process for itself; "
+        "0: no limit.",
+        _FLOAT,
+        least=0,
     )
     body_limit: int = setting(10_000_000, "Largest request body accepted.", _SIZE, least=1)
     allow_addresses: tuple[Network, ...] = setting(
@@ -179,13 +226,13 @@ class Settings:
     host_concurrency: int = setting(
         8, "Tasks that may run against one host at a time.", _INT, least=1
     )
-    host_concurrency_for: dict[str, float] = setting(
-        {}, "Overrides of host_concurrency by host.", _HOSTS
+    host_concurrency_for: dict[str, int] = setting(
+        {}, "Overrides of host_concurrency by host.", _HOST_COUNTS
     )
     host_delay: float = setting(
         0.0, "Time between the starts of two tasks against one host.", _DURATION, least=0
     )
-    host_delay_for: dict[str, float] = setting({}, "Overrides of host_delay by host.", _HOSTS)
+    host_delay_for: dict[str, float] = setting({}, "Overrides of host_delay by host.", _HOST_DELAYS)
     max_attempts: int = setting(
         3, "Starts of a task before a passing failure is final.", _INT, least=1
     )
@@ -293,18 +340,16 @@ class Settings:
         "", "Base URL of a Google Cloud Storage emulator, used without credentials.", prefix=""
     )
     # logs
-    log_level: str = setting("info", "Least severe log level: debug, info, warning or error.")
-    log_format: str = setting("auto", "Log lines: json, console, or auto = by terminal.")
+    log_level: str = setting("info", "Least severe level that is logged.", _LOG_LEVEL)
+    log_format: str = setting(
+        "auto", "How log lines look; auto: console on a terminal, else json.", _LOG_FORMAT
+    )
 
     def __post_init__(self) -> None:
         for item in fields(self):
             least = item.metadata["least"]
             if least is not None and getattr(self, item.name) < least:
                 raise SettingsError(f"{variable(item)} must be at least {least:g}")
-        if self.log_level not in ("debug", "info", "warning", "error"):
-            raise SettingsError(f"{PREFIX}LOG_LEVEL must be debug, info, warning or error")
-        if self.log_format not in ("auto", "json", "console"):
-            raise SettingsError(f"{PREFIX}LOG_FORMAT must be auto, json or console")
         if self.storage_acl not in ("", "bucket-owner-full-control"):
             raise SettingsError(f"{PREFIX}STORAGE_ACL must be empty or bucket-owner-full-control")
         if self.lease >= self.task_timeout:

@@ -41,7 +41,7 @@ def limits_of(lane: str, settings: Settings) -> Limits:
     """The limits of a lane "web:host:port" by the operator's settings."""
     host = _host_of(lane)
     return Limits(
-        int(settings.host_concurrency_for.get(host, settings.host_concurrency)),
+        settings.host_concurrency_for.get(host, settings.host_concurrency),
         settings.host_delay_for.get(host, settings.host_delay),
     )
 
