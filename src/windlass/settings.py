@@ -6,6 +6,7 @@ made from it. Passed to constructors, never a global.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import math
 import os
@@ -97,6 +98,17 @@ def parse_schedule(text: str) -> tuple[float, ...]:
     return waits
 
 
+def parse_secret(text: str) -> str:
+    """A webhook secret as it is: "whsec_" and the base64 of 24 to 64 bytes; or nothing."""
+    secret = text.strip()
+    if not secret:
+        return ""
+    prefix, key = secret[:6], base64.b64decode(secret[6:], validate=True)
+    if prefix != "whsec_" or not 24 <= len(key) <= 64:
+        raise ValueError  # without the text: it is a secret
+    return secret
+
+
 def parse_grants(text: str) -> dict[str, tuple[str, ...]]:
     """Prefixes in buckets by account of "main=s3://lake/;gs://x/pages/,team=s3://lake/team/".
 
@@ -140,6 +152,7 @@ _PATH = (_path, "a path")
 _NETWORKS = (parse_networks, 'comma-separated CIDRs such as "127.0.0.0/8,10.1.0.0/16"')
 _FLAG = (parse_flag, "true or false")
 _SCHEDULE = (parse_schedule, 'comma-separated durations such as "0,10,60"')
+_SECRET = (parse_secret, '"whsec_" and the base64 of 24 to 64 bytes')
 _GRANTS = (
     parse_grants,
     'comma-separated account=prefix;prefix such as "main=s3://lake/;gs://x/,team=s3://lake/team/"',
@@ -287,6 +300,30 @@ class Settings:
     )
     parse_memory: int = setting(
         2_000_000_000, "Address space of a page-reading process.", _SIZE, least=100_000_000
+    )
+    # webhooks
+    webhook_schedule: tuple[float, ...] = setting(
+        (0.0, 5.0, 60.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0),
+        "Time before each try to send a webhook, give or take a fifth; it fails after the last.",
+        _SCHEDULE,
+    )
+    webhook_timeout: float = setting(
+        15.0, "Time a receiver has to answer a webhook, connecting included.", _DURATION, least=0.1
+    )
+    webhook_connect_timeout: float = setting(
+        5.0, "Time to connect to a receiver, TLS included.", _DURATION, least=0.1
+    )
+    webhook_concurrency: int = setting(
+        8, "Webhooks that may be under way to one endpoint at a time.", _INT, least=1
+    )
+    webhook_secret: str = setting(
+        "",
+        "First secret that webhooks of account main are signed with; empty: one is generated.",
+        _SECRET,
+        secret=True,
+    )
+    delivery_within: float = setting(
+        72 * 3600.0, "Time after which a delivery that is still waiting fails.", _DURATION, least=60
     )
     # delivery to buckets
     storage_allow: dict[str, tuple[str, ...]] = setting(
