@@ -165,6 +165,7 @@ class FakeVerbs:
             tallies=(
                 Tally("extract", "succeeded", "", 5, 1.0),
                 Tally("extract", "failed", "dns_failed", 2, 0.5),
+                Tally("extract", "retried", "read_timeout", 4, 0.5),
             ),
             workers=1,
             slots=32,

@@ -559,6 +559,8 @@ async def test_metrics_count_calls_and_show_the_queue(client: httpx.AsyncClient)
     assert 'windlass_queue_oldest_seconds{state="waiting"} 1.5' in text
     finished = 'windlass_tasks_finished_total{code="dns_failed",kind="extract",outcome="failed"}'
     assert f"{finished} 2.0" in text
+    assert 'windlass_tasks_retried_total{code="read_timeout",kind="extract"} 4.0' in text
+    assert 'outcome="retried"' not in text
     assert "windlass_up 1.0" in text
 
 

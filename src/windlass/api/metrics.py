@@ -15,10 +15,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from windlass.model.stats import Stats
+from windlass.model.task import State
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
+_ENDS = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 CALL_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 
@@ -114,7 +116,7 @@ def _exposition(families: list[Metric]) -> bytes:
 
 def _overall(stats: Stats | None) -> Iterator[Metric]:
     """Families about all machines together."""
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    from prometheus_client.core import GaugeMetricFamily
 
     yield GaugeMetricFamily("windlass_up", "Whether the database answers.", int(stats is not None))
     if stats is None:
@@ -126,13 +128,28 @@ def _overall(stats: Stats | None) -> Iterator[Metric]:
     for item in stats.depths:
         depth.add_metric([item.state], item.count)
         age.add_metric([item.state], item.oldest_s)
-    finished = CounterMetricFamily(
-        "windlass_tasks_finished",
-        "Tasks that ended; code is why they did not succeed.",
-        labels=["kind", "outcome", "code"],
-    )
-    for tally in stats.tallies:
-        finished.add_metric([tally.kind, tally.outcome, tally.code], tally.count)
-    yield from (depth, age, finished)
+    yield from (depth, age, *_ends(stats))
     yield GaugeMetricFamily("windlass_workers", "Worker processes alive.", stats.workers)
     yield GaugeMetricFamily("windlass_slots", "Tasks that may run at a time.", stats.slots)
+
+
+def _ends(stats: Stats) -> Iterator[Metric]:
+    """What attempts came to: the end of their task, or another start of it."""
+    from prometheus_client.core import CounterMetricFamily
+
+    finished = CounterMetricFamily(
+        "windlass_tasks_finished",
+        "Tasks that a worker ended; code is why they did not succeed.",
+        labels=["kind", "outcome", "code"],
+    )
+    retried = CounterMetricFamily(
+        "windlass_tasks_retried",
+        "Times a worker sent a task back to start again; code is why, empty if it was stopped.",
+        labels=["kind", "code"],
+    )
+    for tally in stats.tallies:
+        if tally.outcome == "retried":
+            retried.add_metric([tally.kind, tally.code], tally.count)
+        elif tally.outcome in _ENDS:
+            finished.add_metric([tally.kind, tally.outcome, tally.code], tally.count)
+    yield from (finished, retried)

@@ -14,7 +14,8 @@ class Depth(msgspec.Struct, frozen=True):
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """Tasks finished so far with one outcome, and the seconds their last attempts took."""
+    """Attempts so far with one outcome ("succeeded", "failed", or "retried": the task starts
+    again), and the seconds they took."""
 
     kind: str
     outcome: str
