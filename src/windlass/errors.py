@@ -367,6 +367,26 @@ class StorageTimeout(DeliveryError):
     code = "storage_timeout"
 
 
+class WebhookRejected(DeliveryError):
+    """The receiver did not answer with success."""
+
+    code = "webhook_rejected"
+
+
+class WebhookGone(DeliveryError):
+    """The receiver says that it is gone for good."""
+
+    code = "webhook_gone"
+    retryable = False
+
+
+class WebhookUnsendable(DeliveryError):
+    """The webhook's address or headers cannot be sent."""
+
+    code = "webhook_unsendable"
+    retryable = False
+
+
 # ---------------------------------------------------------------- us
 
 

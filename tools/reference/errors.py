@@ -124,6 +124,10 @@ ADVICE: dict[str, str] = {
     "storage_unavailable": "Passes when the bucket answers again; tries follow "
     "`WINDLASS_UPLOAD_SCHEDULE`.",
     "storage_timeout": "As for `storage_unavailable`.",
+    "webhook_rejected": "Have the receiver answer with any 2xx, quickly, and do the work after "
+    "that. Redirects are not followed: give the address that they lead to.",
+    "webhook_gone": "The receiver answered 410. Have it answer again, then send the delivery again.",
+    "webhook_unsendable": "Correct `callback_url` or the callback's headers.",
     "internal_error": "A fault of ours: the log has it, under the task's id. Please report it.",
     "bad_settings": "Correct the setting that the message names.",
     "database_unavailable": "Passes when PostgreSQL is back. The private one is started again by "
