@@ -18,6 +18,10 @@ from windlass.settings import Settings
 
 HEAD_LIMIT_BYTES = 65_536
 HEAD_TIMEOUT_S = 30.0
+REST_TIMEOUT_S = 90.0
+"""Time for the rest of a body after its request was answered; longer than any body may take that
+is still read (api/limits.py)."""
+
 KEEP_ALIVE_S = 75
 SPARE_FILES = 200
 GRACE_SLACK_S = 5
@@ -29,14 +33,16 @@ _REFUSED_HEAD = (
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """HTTP/1.1 whose request heads are limited in size and in the time they may take.
+    """HTTP/1.1 whose request heads are limited in size and in the time they may take, and so are
+    bodies that nobody reads any more, as those of refused requests.
 
-    The parser underneath collects headers without end and waits for them without end.
+    The parser underneath collects headers without end and waits for both without end.
     """
 
     _head_bytes = 0
     _in_head = True
-    _head_timer: asyncio.TimerHandle | None = None
+    _in_body = False
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -62,18 +68,32 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._in_body = True
         self._forget_timer()
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        self._forget_timer()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_body:
+            self._give_up_after(REST_TIMEOUT_S)
+
     def _expect_head(self) -> None:
         self._in_head = True
+        self._give_up_after(HEAD_TIMEOUT_S)
+
+    def _give_up_after(self, seconds: float) -> None:
         self._forget_timer()
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)
+        self._timer = self.loop.call_later(seconds, self.transport.close)
 
     def _forget_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class Listener(uvicorn.Server):

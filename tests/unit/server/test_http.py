@@ -35,14 +35,25 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+async def refusing(scope: Any, receive: Any, send: Any) -> None:
+    """Answers every request at once, whatever comes of its body."""
+    if scope["type"] == "lifespan":
+        await app(scope, receive, send)
+        return
+    await send(
+        {"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]}
+    )
+    await send({"type": "http.response.body", "body": b""})
+
+
 @asynccontextmanager
-async def listening() -> AsyncIterator[int]:
+async def listening(served: Any = app) -> AsyncIterator[int]:
     """The port of a running listener."""
     sockets = list(start._listen(SETTINGS))
     port = sockets[0].getsockname()[1]
     started, stop = asyncio.Event(), asyncio.Event()
     serving = asyncio.create_task(
-        http.listen(app, SETTINGS, sockets, started.set, stop, files=1024)
+        http.listen(served, SETTINGS, sockets, started.set, stop, files=1024)
     )
     try:
         async with asyncio.timeout(10):
@@ -129,6 +140,30 @@ async def test_an_idle_kept_connection_outlives_the_head_timeout(
         for _ in range(2):
             writer.write(HEAD + b"content-length: 5\r\n\r\nhello")
             assert await reader.readuntil(b"\r\n\r\n5")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(reader.read(1), 0.2)
+        writer.close()
+
+
+async def test_the_body_of_a_refused_request_is_not_awaited_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http, "REST_TIMEOUT_S", 0.1)
+    async with listening(refusing) as port:
+        answer = await exchange(port, HEAD + b"content-length: 1000000\r\n\r\nhello")
+    assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+async def test_a_refused_request_whose_body_came_keeps_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http, "REST_TIMEOUT_S", 0.05)
+    async with listening(refusing) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            writer.write(HEAD + b"content-length: 5\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 401 ")
+            writer.write(b"hello")
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(reader.read(1), 0.2)
         writer.close()
