@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from windlass.storage.batcher import Batcher
+from windlass.storage.batcher import Batcher, Weight
 
 
 async def batches(weights: list[int], *, limit: int, weight_limit: int) -> list[list[int]]:
@@ -16,7 +16,7 @@ async def batches(weights: list[int], *, limit: int, weight_limit: int) -> list[
         sent.append(list(items))
         return items
 
-    batcher = Batcher(flush, limit=limit, weigh=lambda item: item, weight_limit=weight_limit)
+    batcher = Batcher(flush, limit=limit, weight=Weight(lambda item: item, weight_limit))
     async with asyncio.timeout(5):
         answers = await asyncio.gather(*(batcher.call(weight) for weight in weights))
     assert answers == weights

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -16,13 +17,23 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
+@dataclass(frozen=True)
+class Weight(Generic[Item]):
+    """What an item weighs, and what the items of one batch may weigh together; a heavier one
+    travels alone."""
+
+    of: Callable[[Item], int]
+    limit: int
+
+
 class Batcher(Generic[Item, Answer]):
     """Turns single calls into calls of `flush`, which answers every item in order.
 
-    At most `limit` items travel together, of which `weigh` says together at most `weight_limit`
-    (a heavier item travels alone), and at most `lanes` flushes run at once. If a flush raises, each of its items gets that error; but after an error in `alone_on` each item travels
-    alone, so that one that cannot be flushed does not take the others along. Under load (the last
-    batch had company) a batch waits `linger_s` for more; a lone call never does.
+    At most `limit` items travel together, or fewer by their `weight`, and at most `lanes` flushes
+    run at once. If a flush raises, each of its items gets that error; but after an error in
+    `alone_on` each item travels alone, so that one that cannot be flushed does not take the others
+    along. Under load (the last batch had company) a batch waits `linger_s` for more; a lone call
+    never does.
     """
 
     def __init__(
@@ -30,16 +41,14 @@ class Batcher(Generic[Item, Answer]):
         flush: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
         *,
         limit: int = 256,
-        weigh: Callable[[Item], int] | None = None,
-        weight_limit: int = 0,
+        weight: Weight[Item] | None = None,
         lanes: int = 1,
         linger_s: float = 0.0,
         alone_on: tuple[type[Exception], ...] = (),
     ) -> None:
         self._flush = flush
         self._limit = limit
-        self._weigh = weigh
-        self._weight_limit = weight_limit
+        self._weight = weight
         self._free = lanes
         self._linger_s = linger_s
         self._alone_on = alone_on
@@ -73,18 +82,18 @@ class Batcher(Generic[Item, Answer]):
                 await asyncio.sleep(self._linger_s if self._company else 0)
                 count = min(self._limit, len(self._waiting))
                 self._company = count > 1
-                if self._weigh is not None:
-                    count = self._bearable(count, self._weigh)
+                if self._weight is not None:
+                    count = self._bearable(count, self._weight)
                 await self._send([self._waiting.popleft() for _ in range(count)])
         finally:
             self._free += 1
 
-    def _bearable(self, count: int, weigh: Callable[[Item], int]) -> int:
+    def _bearable(self, count: int, weight: Weight[Item]) -> int:
         """How many of the first `count` items are not too heavy together; never none of some."""
-        weight = 0
+        total = 0
         for taken, (item, _) in enumerate(islice(self._waiting, count)):
-            weight += weigh(item)
-            if taken and weight > self._weight_limit:
+            total += weight.of(item)
+            if taken and total > weight.limit:
                 return taken
         return count
 
