@@ -424,6 +424,13 @@ class ResultsUnavailable(EngineError):
     code = "results_unavailable"
 
 
+class Overloaded(EngineError):
+    """The server has too many large requests in hand."""
+
+    code = "overloaded"
+    public = True
+
+
 class BlobMissing(EngineError):
     """Stored bytes are missing."""
 
@@ -436,6 +443,14 @@ class WorkerLost(EngineError):
 
     code = "worker_lost"
     retryable = False
+
+
+class NotRepeated(EngineError):
+    """The request may have been sent before its attempt broke off; it is not sent again."""
+
+    code = "not_repeated"
+    retryable = False
+    public = True
 
 
 class TaskExpired(EngineError):

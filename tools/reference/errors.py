@@ -135,9 +135,13 @@ ADVICE: dict[str, str] = {
     "storage_full": "Make room where results are stored; tasks wait meanwhile and lose nothing.",
     "results_unavailable": "Passes when the bucket of `WINDLASS_RESULTS_URL` answers again; tasks "
     "wait meanwhile and lose nothing. The log has the cause.",
+    "overloaded": "Send it again, as the SDK does; send fewer bodies above 64 KiB at a time.",
     "blob_missing": "The result's bytes were removed from the store: extract the page again.",
     "worker_lost": "The task's worker died more than `WINDLASS_MAX_RESCUES` times. The page may "
     "be the cause: look into the log.",
+    "not_repeated": "Its worker died or was stopped, or its result could not be stored, and the "
+    "method is POST or PATCH. Look whether the site has done what was asked before you submit it "
+    "again.",
     "task_expired": "It waited longer than `WINDLASS_START_WITHIN`: run more workers.",
     "server_unreachable": "Start a server, or correct `WINDLASS_URL`. Only the command line meets "
     "it.",

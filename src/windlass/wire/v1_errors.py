@@ -79,9 +79,11 @@ HTTP_STATUS: dict[str, int] = {
     "bad_settings": 500,
     "database_unavailable": 503,
     "storage_full": 503,
+    "overloaded": 503,
     "results_unavailable": 503,
     "blob_missing": 500,
     "worker_lost": 500,
+    "not_repeated": 500,
     "task_expired": 555,
     "server_unreachable": 500,
 }

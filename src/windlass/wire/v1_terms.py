@@ -100,9 +100,11 @@ ERROR_TYPES: dict[str, ErrorType] = {
     "bad_settings": "internal_error",
     "database_unavailable": "internal_error",
     "storage_full": "internal_error",
+    "overloaded": "internal_error",
     "results_unavailable": "internal_error",
     "blob_missing": "internal_error",
     "worker_lost": "internal_error",
+    "not_repeated": "internal_error",
     "task_expired": "timeout_error",
     "server_unreachable": "internal_error",
 }
