@@ -320,6 +320,13 @@ class DeliveryError(WindlassError):
     retryable = True
 
 
+class DeliveryExpired(DeliveryError):
+    """Nobody took the delivery in time."""
+
+    code = "delivery_expired"
+    retryable = False
+
+
 class StorageUnconfigured(DeliveryError):
     """The server has no identity for this kind of bucket."""
 

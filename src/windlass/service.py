@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import time
 from contextlib import suppress
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -23,17 +22,21 @@ from windlass.errors import (
     NotFound,
     ResultsExpired,
     ResultsNotReady,
+    TaskNotFound,
 )
 from windlass.model.account import Account, KeyRecord
+from windlass.model.delivery import DeliveryOptions
 from windlass.model.request import ExtractRequest
 from windlass.model.stats import Stats
-from windlass.model.task import ListPage, NewTask, Priority, State, Task
+from windlass.model.task import DELIVERIES, ListPage, NewTask, Priority, State, Task
+from windlass.net.endpoints import host_of
 from windlass.settings import Settings
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
 from windlass.storage.database import CONNECTION_ERRORS, Database, retrying
 from windlass.storage.maintenance import Maintenance
-from windlass.storage.tasks import DONE_CHANNEL, Tasks
+from windlass.storage.outcomes import DONE_CHANNEL
+from windlass.storage.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +91,13 @@ class Service:
     # ------------------------------------------------------------ tasks
 
     async def extract(
-        self, account: Account, request: ExtractRequest, input: bytes, *, interactive: bool
+        self,
+        account: Account,
+        request: ExtractRequest,
+        input: bytes,
+        *,
+        interactive: bool,
+        delivery: DeliveryOptions | None = None,
     ) -> Task:
         """Accepts an extraction. When this returns the task survives anything.
 
@@ -98,8 +107,9 @@ class Service:
         timeout_s = self._settings.task_timeout
         if request.timeout_ms is not None:
             timeout_s = min(timeout_s, request.timeout_ms / 1000)
+        task_id = uuid4()
         new = NewTask(
-            id=uuid4(),
+            id=task_id,
             account_id=account.id,
             kind="extract",
             api="extract",
@@ -109,6 +119,7 @@ class Service:
             priority=Priority.INTERACTIVE if interactive else Priority.NORMAL,
             listed=not interactive,
             deadline_s=timeout_s,
+            delivery=delivery.for_task(task_id) if delivery else None,
         )
         if interactive:
             self._waiting[new.id] = asyncio.get_running_loop().create_future()
@@ -148,7 +159,10 @@ class Service:
 
     async def get(self, account: Account, task_id: UUID) -> Task:
         """One task of the account. Raises TaskNotFound."""
-        return await self._tasks.get(account, task_id)
+        task = await self._tasks.get(account, task_id)
+        if task.kind in DELIVERIES:
+            raise TaskNotFound
+        return task
 
     async def list(self, account: Account, cursor: str | None, limit: int) -> ListPage:
         """Listed tasks of the account, newest first. Raises InvalidRequest for a bad cursor."""
@@ -159,7 +173,7 @@ class Service:
 
         Raises TaskNotFound, ResultsNotReady (details["task"]) or ResultsExpired.
         """
-        task = await self._tasks.get(account, task_id)
+        task = await self.get(account, task_id)
         if not task.state.terminal:
             raise ResultsNotReady(task=task)
         if task.result_expired:
@@ -175,7 +189,11 @@ class Service:
 
     async def cancel(self, account: Account, task_id: UUID) -> Task:
         """Ends a task that has not ended; a finished one stays as it is. Raises TaskNotFound."""
-        return await self._tasks.cancel(account, task_id)
+        task, lanes = await self._tasks.cancel(account, task_id)
+        self._armed.extend(lanes)
+        if lanes:
+            self._admit.set()
+        return task
 
     # ------------------------------------------------------------ accounts
 
@@ -265,13 +283,8 @@ class Service:
 
 
 def web_lane(url: str) -> str:
-    """The lane of a target: scheme-independent host and port, as in "web:example.com:443".
-
-    Names longer than DNS knows share what they begin with: an index entry is limited.
-    """
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return f"web:{(parts.hostname or '').lower()[:255]}:{port}"
+    """The lane of a target, as in "web:example.com:443"."""
+    return f"web:{host_of(url)}"
 
 
 def _require_administrator(account: Account) -> None:

@@ -236,6 +236,9 @@ class Settings:
     # engine
     workers: int = setting(0, "Worker processes; 0: one per core.", _INT, least=0)
     slots: int = setting(32, "Tasks that one worker process runs at a time.", _INT, least=1)
+    delivery_slots: int = setting(
+        256, "Webhooks and uploads that one worker process has under way at a time.", _INT, least=1
+    )
     host_concurrency: int = setting(
         8, "Tasks that may run against one host at a time.", _INT, least=1
     )
@@ -345,6 +348,9 @@ class Settings:
         (0.0, 10.0, 60.0, 300.0, 1800.0),
         "Time before each try to upload a result; the task fails after the last.",
         _SCHEDULE,
+    )
+    upload_concurrency: int = setting(
+        16, "Uploads that may be under way to one bucket at a time.", _INT, least=1
     )
     aws_access_key_id: str = setting("", "S3 access key.", prefix="")
     aws_secret_access_key: str = setting("", "S3 secret key.", secret=True, prefix="")

@@ -28,17 +28,19 @@ from windlass.errors import (
     WorkerLost,
 )
 from windlass.extraction import Extractor
-from windlass.kinds import KINDS, Kind
+from windlass.kinds import KINDS, Context, Kind
 from windlass.model.page import Failure
 from windlass.model.task import Outcome, State, Task
 from windlass.settings import Settings
 from windlass.storage import manager_id
+from windlass.storage.accounts import Accounts
 from windlass.storage.admission import LANES_PER_ROUND, Admission
 from windlass.storage.batcher import Batcher
 from windlass.storage.database import CONNECTION_ERRORS, Database
 from windlass.storage.maintenance import Maintenance
-from windlass.storage.queue import CHANNEL, Leases
-from windlass.storage.tasks import CANCEL_CHANNEL, Finished, Tasks
+from windlass.storage.outcomes import Finished, Outcomes
+from windlass.storage.queue import CHANNEL, DELIVERIES, TASKS, Leases
+from windlass.storage.tasks import CANCEL_CHANNEL, Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -51,8 +53,8 @@ _DEQUEUE_S = 2.0
 _FULL_RETRY_S = 15.0
 _UNKNOWN_RETRY_S = 30.0
 _HANGS_S = 5.0
-_STORED_AHEAD = timedelta(minutes=15)
-"""Bytes are stored before their task ends, by longer when the database is away."""
+_STORED_AHEAD = timedelta(hours=2)
+"""Bytes are stored before their task ends: by longer when the database or a bucket is away."""
 _RECONNECT_S = 0.3
 _TAKE_AT_ONCE = 32
 _TAKE_PACE_S = 0.008
@@ -74,7 +76,7 @@ async def run(settings: Settings, dsn: str, worker_id: str, stop: asyncio.Event)
 
 
 class Worker:
-    """Runs up to `settings.slots` tasks at a time."""
+    """Runs up to `settings.slots` tasks and `settings.delivery_slots` deliveries at a time."""
 
     def __init__(
         self,
@@ -87,9 +89,15 @@ class Worker:
         self._settings = settings
         self._database = database
         self._blobs = blobs
-        self._extractor = extractor
         self._id = worker_id
-        self._tasks = Tasks(database, worker_id)
+        self._outcomes = Outcomes(database)
+        self._context = Context(
+            settings=settings,
+            tasks=Tasks(database, worker_id),
+            accounts=Accounts(database),
+            blobs=blobs,
+            extractor=extractor,
+        )
         self._admission = Admission(database, settings)
         self._maintenance = Maintenance(database, settings)
         self._storing = Batcher(blobs.put, limit=64, linger_s=0.003)
@@ -159,8 +167,14 @@ class Worker:
         if self._recover_first:  # a crash of the database has emptied the queue
             await self._recover()
             self._recover_first = False
-        free = min(self._settings.slots - len(self._running), _TAKE_AT_ONCE)
-        jobs = await self._leases.take(free) if free > 0 else []
+        delivering = sum(job.entrypoint == DELIVERIES for _, job in self._running.values())
+        free = {
+            TASKS: self._settings.slots - len(self._running) + delivering,
+            DELIVERIES: self._settings.delivery_slots - delivering,
+        }
+        pools = [pool for pool, slots in free.items() if slots > 0]
+        limit = min((free[pool] for pool in pools), default=0)
+        jobs = await self._leases.take(min(limit, _TAKE_AT_ONCE), pools) if pools else []
         for job in jobs:
             task_id = UUID(bytes=job.payload)
             # Our own heartbeat was late and the row came back: it is ours all the same.
@@ -186,7 +200,7 @@ class Worker:
     async def _attempt(self, job: Job) -> None:
         """Claim → handle → store → apply. Whatever goes wrong ends in an outcome or in recovery."""
         try:
-            task = await self._tasks.claim(job)
+            task = await self._context.tasks.claim(job)
             if task is None:
                 await self._leases.drop(job)
                 return
@@ -257,20 +271,21 @@ class Worker:
                 )
         if outcome.failure is not None:
             metrics.ERRORS.labels(outcome.failure.code).inc()
-        applied = await self._tasks.apply(
+        applied = await self._outcomes.apply(
             Finished(task, job, msgspec.structs.replace(outcome, result=None), address)
         )
-        if not applied:
+        if applied is None:
             log.info("late_outcome_dropped", attempt=task.attempt)
         self._freed.add(task.lane)
         if outcome.state == State.QUEUED and not outcome.retry_in_s:
             self._refilled.add(task.lane)
-        self._refilled.update(follow_up.lane for follow_up in outcome.follow_ups)
+        if applied is not None:
+            self._refilled.update(applied.lanes)
         self._admit.set()
 
     def _kind(self, name: str) -> Kind:
         if name not in self._kinds:
-            self._kinds[name] = KINDS.get(name)(self._settings, self._tasks, self._extractor)
+            self._kinds[name] = KINDS.get(name)(self._context)
         return self._kinds[name]
 
     # ------------------------------------------------------------ loops
@@ -316,7 +331,8 @@ class Worker:
             await asyncio.sleep(seconds)
 
     async def _beat(self) -> None:
-        await self._database.execute("beat", self._id, self._settings.slots)
+        settings = self._settings
+        await self._database.execute("beat", self._id, settings.slots, settings.delivery_slots)
 
     async def _recover(self) -> None:
         if count := await self._admission.recover():
@@ -354,7 +370,9 @@ class Worker:
         if late:
             log.info("tasks_given_back", count=len(late))
             await asyncio.wait(late, timeout=10)
-        await self._tasks.drain()
+        await self._outcomes.drain()
+        for kind in self._kinds.values():
+            await kind.aclose()
 
     async def _goodbye(self) -> None:
         try:

@@ -32,7 +32,8 @@ from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
 from windlass.storage.database import SCHEMA, Database
 from windlass.storage.maintenance import Maintenance
-from windlass.storage.tasks import Finished, Tasks
+from windlass.storage.outcomes import Finished, Outcomes
+from windlass.storage.tasks import Tasks
 
 SETTINGS = Settings()
 
@@ -56,6 +57,7 @@ class Engine:
     def __init__(self, database: Database, settings: Settings = SETTINGS) -> None:
         self.database = database
         self.tasks = Tasks(database, "worker-1")
+        self.outcomes = Outcomes(database)
         self.admission = Admission(database, settings)
         self.maintenance = Maintenance(database, settings)
         self.account: Account
@@ -64,7 +66,7 @@ class Engine:
         accounts = Accounts(self.database)
         _, key = await accounts.create_key("main")
         self.account = await accounts.find(key)
-        await self.database.execute("beat", "worker-1", slots)
+        await self.database.execute("beat", "worker-1", slots, slots)
         return self
 
     async def accept(self, count: int = 1, **changes: Any) -> list[UUID]:
@@ -104,7 +106,8 @@ class Engine:
 
     async def finish(self, task: Task, job: Job, **outcome: Any) -> bool:
         outcome.setdefault("state", State.SUCCEEDED)
-        return await self.tasks.apply(Finished(task, job, Outcome(**outcome), "results/x"))
+        done = Finished(task, job, Outcome(**outcome), "results/x")
+        return await self.outcomes.apply(done) is not None
 
     async def state(self, task_id: UUID) -> State:
         return (await self.tasks.get(self.account, task_id)).state
@@ -192,7 +195,7 @@ async def test_a_late_outcome_is_dropped_whole(engine: Engine) -> None:
     second = await engine.claim(job)
     follow_up = engine.new_task()
     late = Outcome(state=State.SUCCEEDED, status_code=500, follow_ups=(follow_up,))
-    assert not await engine.tasks.apply(Finished(first, job, late, "late"))
+    assert await engine.outcomes.apply(Finished(first, job, late, "late")) is None
     with pytest.raises(TaskNotFound):
         await engine.tasks.get(engine.account, follow_up.id)
     assert await engine.finish(second, job, status_code=200)
@@ -269,9 +272,9 @@ async def test_a_cancelled_task_stays_cancelled(engine: Engine) -> None:
     await engine.admit_all()
     (job,) = await engine.jobs()
     task = await engine.claim(job)
-    assert (await engine.tasks.cancel(engine.account, task_id)).state == State.CANCELLED
+    assert (await engine.tasks.cancel(engine.account, task_id))[0].state == State.CANCELLED
     assert not await engine.finish(task, job)
-    assert (await engine.tasks.cancel(engine.account, task_id)).state == State.CANCELLED
+    assert (await engine.tasks.cancel(engine.account, task_id))[0].state == State.CANCELLED
 
 
 # ---------------------------------------------------------------- admission
@@ -481,6 +484,8 @@ class Broken:
 
     def give_up(self, task: Task, outcome: Outcome) -> Outcome:
         raise ValueError(task.request)
+
+    async def aclose(self) -> None: ...
 
 
 async def test_a_task_that_cannot_be_read_ends_all_the_same(

@@ -112,6 +112,7 @@ ADVICE: dict[str, str] = {
     "`WINDLASS_PARSE_TIMEOUT`.",
     "parser_crashed": "The page breaks the parser. Ask for `html` only; report the page.",
     "delivery_failed": "The log has the cause, under the delivery's id. Please report it.",
+    "delivery_expired": "See why its attempts failed; when that is mended, send it again.",
     "storage_unconfigured": "The operator sets the variables that the message names, and installs "
     "the extra `cloud`.",
     "storage_denied": "Grant what the message says is missing: `windlass storage policy` prints "
@@ -126,7 +127,7 @@ ADVICE: dict[str, str] = {
     "storage_timeout": "As for `storage_unavailable`.",
     "webhook_rejected": "Have the receiver answer with any 2xx, quickly, and do the work after "
     "that. Redirects are not followed: give the address that they lead to.",
-    "webhook_gone": "The receiver answered 410. Have it answer again, then send the delivery again.",
+    "webhook_gone": "The receiver answered 410. When it is back, send the delivery again.",
     "webhook_unsendable": "Correct `callback_url` or the callback's headers.",
     "internal_error": "A fault of ours: the log has it, under the task's id. Please report it.",
     "bad_settings": "Correct the setting that the message names.",

@@ -5,19 +5,33 @@ One file per kind, one line here. Handlers never write to the database or to blo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
+from windlass.blobs import Blobs
 from windlass.extraction import Extractor
 from windlass.model.task import Outcome, Task
 from windlass.registry import Registry
 from windlass.settings import Settings
+from windlass.storage.accounts import Accounts
 from windlass.storage.tasks import Tasks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What handlers read from and work with; they take out what they need when they are made."""
+
+    settings: Settings
+    tasks: Tasks
+    accounts: Accounts
+    blobs: Blobs
+    extractor: Extractor
 
 
 class Kind(Protocol):
     """Handles one kind of task; one instance per process, many calls at once."""
 
-    def __init__(self, settings: Settings, tasks: Tasks, extractor: Extractor) -> None: ...
+    def __init__(self, context: Context) -> None: ...
 
     async def handle(self, task: Task) -> Outcome:
         """The whole effect of one attempt. May raise WindlassError, which the worker files."""
@@ -28,5 +42,16 @@ class Kind(Protocol):
         result bytes that a reader of the task's results gets."""
         ...
 
+    async def aclose(self) -> None:
+        """Gives back what the handler has opened."""
+        ...
 
-KINDS: Registry[type[Kind]] = Registry("kind", {"extract": "windlass.kinds.extract:Extract"})
+
+KINDS: Registry[type[Kind]] = Registry(
+    "kind",
+    {
+        "extract": "windlass.kinds.extract:Extract",
+        "upload": "windlass.kinds.upload:UploadResult",
+        "webhook": "windlass.kinds.webhook:SendWebhook",
+    },
+)

@@ -8,13 +8,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from windlass.errors import TargetError
-from windlass.extraction import Extractor
+from windlass.kinds import Context
 from windlass.model.page import Extraction, Failure
 from windlass.model.request import Cookie, ExtractRequest
 from windlass.model.task import Outcome, Priority, SessionUpdate, State, Task
 from windlass.net.cookies import CookieJar
-from windlass.settings import Settings
-from windlass.storage.tasks import Tasks
 from windlass.wire.v1_results import result_body
 
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
@@ -30,10 +28,10 @@ _CUT_SHORT = frozenset({"body_truncated", "bad_encoding", "connection_lost"})
 class Extract:
     """Extracts pages; retries failures that may pass."""
 
-    def __init__(self, settings: Settings, tasks: Tasks, extractor: Extractor) -> None:
-        self._settings = settings
-        self._tasks = tasks
-        self._extractor = extractor
+    def __init__(self, context: Context) -> None:
+        self._settings = context.settings
+        self._tasks = context.tasks
+        self._extractor = context.extractor
         self._decoder = msgspec.json.Decoder(ExtractRequest)
 
     async def handle(self, task: Task) -> Outcome:
@@ -61,6 +59,9 @@ class Extract:
         return msgspec.structs.replace(
             outcome, result=_render(task, request, None, outcome.failure)
         )
+
+    async def aclose(self) -> None:
+        """Nothing is open: the extractor belongs to the worker."""
 
     async def _session_cookies(self, task: Task, request: ExtractRequest) -> tuple[Cookie, ...]:
         if request.session is None:

@@ -45,8 +45,8 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     `lane` is the politeness lane ("web:example.com:443"): tasks of one lane share a budget.
     `listed` False keeps it out of the caller's task list (synchronous calls).
     `deadline_s` is the run time one attempt may take. `delivery` is what the task's end sets off;
-    `parent_id` is the task whose result or news this one delivers. A task that has not ended at
-    `expires_at` fails.
+    `parent_id` is the task whose result or news this one delivers. A delivery
+    fails a set time after `tried_since`.
     """
 
     id: UUID
@@ -62,7 +62,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     not_before: datetime | None = None
     delivery: Delivery | None = None
     parent_id: UUID | None = None
-    expires_at: datetime | None = None
+    tried_since: datetime | None = None
 
     def as_accepted(self, account: str, created_at: datetime) -> Task:
         """The task that this became when it was stored."""

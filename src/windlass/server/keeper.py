@@ -80,7 +80,7 @@ class Keeper:
         if self._birth.alone and not self._settings.database_url:
             # Every worker of the run before is dead: its leases need not run out first.
             await storage.release_all_workers(dsn)
-        await storage.ensure_bootstrap_key(dsn, self._key)
+        await storage.ensure_bootstrap(dsn, self._key, self._settings.webhook_secret)
 
     async def _serve(self, dsn: str) -> None:
         self._birth.channel.send(Ready(dsn))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from windlass.storage.accounts import ensure_bootstrap_key
+from windlass.storage.accounts import ensure_bootstrap
 from windlass.storage.database import Database
 from windlass.storage.migrate import migrate
 
 __all__ = [
-    "ensure_bootstrap_key",
+    "ensure_bootstrap",
     "manager_id",
     "migrate",
     "release_all_workers",

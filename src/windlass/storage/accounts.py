@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import secrets
 from uuid import UUID, uuid4
@@ -10,6 +11,8 @@ from windlass.errors import NotFound, Unauthorized
 from windlass.model.account import MAIN, Account, KeyRecord
 from windlass.storage.database import Database
 
+SECRET_OVERLAP_S = 24 * 3600.0
+"""How long a webhook secret stays active beside the one that has replaced it."""
 _SHOWN = 8
 """Characters of a key that lists may show."""
 
@@ -68,16 +71,45 @@ class Accounts:
             for row in rows
         )
 
+    async def webhook_secrets(self, account_id: int) -> tuple[str, ...]:
+        """What an account's webhooks are signed with, the newest first; never none."""
+        rows = await self._database.fetch("active_secrets", account_id)
+        if not rows:
+            # Of two that make the first one at once, one wins.
+            await self._database.execute(
+                "first_secret", account_id, new_webhook_secret(), durable=True
+            )
+            rows = await self._database.fetch("active_secrets", account_id)
+        return tuple(row["secret"] for row in rows)
+
+    async def rotate_webhook_secret(
+        self, account_id: int, overlap_s: float, secret: str | None = None
+    ) -> tuple[str, ...]:
+        """Makes a new secret, or `secret` unless the account has had it before, the current one;
+        the one before it stays active for `overlap_s` seconds. All that are active."""
+        new = secret or new_webhook_secret()
+        await self._database.execute("rotate_secret", account_id, new, overlap_s, durable=True)
+        return await self.webhook_secrets(account_id)
+
     async def revoke(self, key_id: UUID) -> None:
         """Revokes a key; again is no error. Raises NotFound."""
         if await self._database.fetch_row("revoke_key", key_id, durable=True) is None:
             raise NotFound("Key not found")
 
 
-async def ensure_bootstrap_key(dsn: str, key: str) -> None:
-    """Makes the operator's key work for account main."""
+def new_webhook_secret() -> str:
+    """A fresh secret to sign webhooks with, in the form that the Standard Webhooks project has."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+async def ensure_bootstrap(dsn: str, key: str, webhook_secret: str) -> None:
+    """Makes the operator's key, and the webhook secret if there is one, those of account main."""
     database = await Database.open(dsn, size=1)
     try:
-        await Accounts(database).create_key(MAIN, key)
+        accounts = Accounts(database)
+        await accounts.create_key(MAIN, key)
+        if webhook_secret:
+            account = await accounts.find(key)
+            await accounts.rotate_webhook_secret(account.id, SECRET_OVERLAP_S, webhook_secret)
     finally:
         await database.aclose()

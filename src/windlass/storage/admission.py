@@ -9,7 +9,8 @@ transaction. Notifications are hints; the loop in the worker and `recover` are t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -23,10 +24,13 @@ SLICE = 1000
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What one lane allows: tasks at a time, seconds between two starts."""
+    """What one lane allows: tasks at a time, seconds between two starts; in whose slots its tasks
+    run, and whether it gets all of that before it has shown that it works."""
 
     concurrency: int
-    delay_s: float
+    delay_s: float = 0.0
+    pool: str = queue.DELIVERIES
+    proven: bool = True
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -38,16 +42,23 @@ class Round(msgspec.Struct, frozen=True):
 
 
 def limits_of(lane: str, settings: Settings) -> Limits:
-    """The limits of a lane "web:host:port" by the operator's settings."""
-    host = _host_of(lane)
+    """The limits of a lane by the operator's settings: "web:host:port" for pages,
+    "hook:account:endpoint" for webhooks, "put:bucket" for uploads."""
+    family, _, rest = lane.partition(":")
+    if family == "hook":
+        return Limits(settings.webhook_concurrency, proven=False)
+    if family == "put":
+        return Limits(settings.upload_concurrency)
+    host = rest.rpartition(":")[0]
     return Limits(
         settings.host_concurrency_for.get(host, settings.host_concurrency),
         settings.host_delay_for.get(host, settings.host_delay),
+        queue.TASKS,
     )
 
 
-def _host_of(lane: str) -> str:
-    return lane.partition(":")[2].rpartition(":")[0]
+def _pool_of(lane: str) -> str:
+    return queue.DELIVERIES if lane.startswith(("hook:", "put:")) else queue.TASKS
 
 
 class Admission:
@@ -66,20 +77,18 @@ class Admission:
             distinct,
             [limit.concurrency for limit in limits],
             [limit.delay_s for limit in limits],
+            [limit.pool for limit in limits],
+            [limit.proven for limit in limits],
         )
 
     async def apply_limits(self) -> None:
         """Brings lanes made under other settings to today's limits."""
-        settings = self._settings
-        hosts = {*settings.host_concurrency_for, *settings.host_delay_for}
         rows = await self._database.relaxed.fetch("SELECT key FROM lane")
-        special = [row["key"] for row in rows if _host_of(row["key"]) in hosts]
-        limits = [limits_of(lane, settings) for lane in special]
+        keys = [row["key"] for row in rows]
+        limits = [limits_of(key, self._settings) for key in keys]
         await self._database.execute(
             "set_lane_limits",
-            settings.host_concurrency,
-            settings.host_delay,
-            special,
+            keys,
             [limit.concurrency for limit in limits],
             [limit.delay_s for limit in limits],
         )
@@ -87,46 +96,56 @@ class Admission:
     async def admit(self, freed: Sequence[str] = ()) -> Round:
         """One round. `freed` are lanes where a task has ended, so that a full one has room again.
 
-        Nothing is admitted while the queue holds enough for the slots that exist.
+        Nothing is admitted to a pool while its queue holds enough for the slots that exist.
         """
-        row = await self._room()
-        if row["task_due_s"] is not None and row["task_due_s"] <= 0:
+        rooms = await self._rooms()
+        task_due_s: float | None = rooms[0]["task_due_s"]
+        if task_due_s is not None and task_due_s <= 0:
             await self._promote()
-            row = await self._room()
-        lane_due_s: float | None = row["lane_due_s"]
-        due = lane_due_s is not None and lane_due_s <= 0
-        admitted = 0
-        if row["room"] <= 0:
-            lane_due_s = None  # a task that starts makes room, and tells
-        elif due or freed:
-            admitted = await self._take("lock_due_lanes", row["room"], LANES_PER_ROUND, list(freed))
-        waits = [wait for wait in (lane_due_s, row["task_due_s"]) if wait is not None]
-        return Round(admitted, max(min(waits), 0.0) if waits else None)
+            rooms = await self._rooms()
+            task_due_s = rooms[0]["task_due_s"]
+        waits, admitted = [task_due_s], 0
+        for row in rooms:
+            ended = [lane for lane in freed if _pool_of(lane) == row["pool"]]
+            due = row["lane_due_s"] is not None and row["lane_due_s"] <= 0
+            if row["room"] <= 0:
+                continue  # a task that starts makes room, and tells
+            waits.append(row["lane_due_s"])
+            if due or ended:
+                admitted += await self._take_due(row["pool"], row["room"], ended)
+        known = [wait for wait in waits if wait is not None]
+        return Round(admitted, max(min(known), 0.0) if known else None)
 
-    async def _room(self) -> Any:
-        row = await self._database.fetch_row("admission_room")
-        assert row is not None
-        return row
+    async def _rooms(self) -> list[Any]:
+        return await self._database.fetch("admission_room")
+
+    async def _take_due(self, pool: str, room: int, ended: list[str]) -> int:
+        async with self._locked("lock_due_lanes", LANES_PER_ROUND, ended, pool) as (found, lanes):
+            return await self._take(found, lanes, room, [room] * len(lanes))
 
     async def admit_interactive(self, lanes: Sequence[str]) -> int:
         """Admits at once what somebody waits for, if its lane is free, however full the queue."""
         urgent = Counter(lanes)
-        return await self._take("lock_lanes", len(lanes), sorted(urgent), most=urgent)
+        async with self._locked("lock_lanes", sorted(urgent)) as (connection, free):
+            most = [urgent[lane] for lane in free]
+            return await self._take(connection, free, len(lanes), most)
 
-    async def _take(
-        self, lock: str, room: int, *arguments: object, most: Mapping[str, int] | None = None
-    ) -> int:
-        """Admits `room` tasks at most, of a lane no more than `most` says for it."""
-        sql = self._database.sql
+    @asynccontextmanager
+    async def _locked(self, lock: str, *arguments: object) -> AsyncIterator[tuple[Any, list[str]]]:
+        """A transaction that holds these lanes."""
         async with self._database.relaxed.acquire() as connection, connection.transaction():
-            lanes = [row["key"] for row in await connection.fetch(sql(lock), *arguments)]
-            if not lanes:
-                return 0
-            shares = [room if most is None else most[lane] for lane in lanes]
-            rows = await connection.fetch(sql("admit_heads"), lanes, room, shares)
-            if rows:
-                await queue.enqueue(connection, [(row["id"], row["priority"]) for row in rows])
-            return len(rows)
+            rows = await connection.fetch(self._database.sql(lock), *arguments)
+            yield connection, [row["key"] for row in rows]
+
+    async def _take(self, connection: Any, lanes: list[str], room: int, most: list[int]) -> int:
+        """Admits `room` tasks at most, of a lane no more than `most` says for it."""
+        if not lanes:
+            return 0
+        rows = await connection.fetch(self._database.sql("admit_heads"), lanes, room, most)
+        if rows:
+            tasks = [(row["id"], row["priority"]) for row in rows]
+            await queue.enqueue(connection, tasks, _pool_of(lanes[0]))
+        return len(rows)
 
     async def _promote(self) -> None:
         """Lets delayed tasks that are due wait in their lanes."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from windlass.errors import TaskExpired
+from typing import Any
+
+from windlass.errors import DeliveryExpired, TaskExpired
+from windlass.model.page import Failure
 from windlass.model.stats import Depth, Stats, Tally
 from windlass.settings import Settings
+from windlass.storage import following
 from windlass.storage.database import Database
+from windlass.storage.outcomes import announce, failed_parents
+from windlass.storage.rows import new_columns
 
 SLICE = 500
 
@@ -26,15 +32,47 @@ class Maintenance:
         ttl = self._settings.result_ttl
         while await self._database.fetch("expire_results", ttl, SLICE, durable=True):
             pass
-        message = TaskExpired().message
-        limit = self._settings.start_within
-        while await self._database.fetch("expire_waiting", limit, SLICE, message, durable=True):
+        while await self._expire_waiting():
+            pass
+        while await self._expire_deliveries():
             pass
         while await self._database.fetch("purge_tasks", 2 * ttl, SLICE):
             pass
         await self._database.execute("purge_sessions")
         await self._database.execute("purge_idle_lanes")
         await self._database.execute("forget_silent_workers")
+
+    async def _expire_waiting(self) -> bool:
+        """Fails a slice of the tasks that were not started in time, and tells their owners."""
+        late, limit = Failure.of(TaskExpired()), self._settings.start_within
+        async with self._database.durable.acquire() as connection, connection.transaction():
+            sql = self._database.sql
+            rows: list[Any] = await connection.fetch(
+                sql("expire_waiting"), limit, SLICE, late.code, late.message
+            )
+            await announce(connection, sql("add_tallies"), rows)
+            # Nobody arms their lanes here; recovery does so within seconds.
+            await connection.execute(
+                sql("insert_tasks"), *new_columns(following.webhooks_for(rows))
+            )
+            return len(rows) == SLICE
+
+    async def _expire_deliveries(self) -> bool:
+        """Fails a slice of the deliveries that nobody took in time; an upload's parent with it."""
+        late, limit = Failure.of(DeliveryExpired()), self._settings.delivery_within
+        async with self._database.durable.acquire() as connection, connection.transaction():
+            sql = self._database.sql
+            rows: list[Any] = await connection.fetch(
+                sql("expire_deliveries"), limit, SLICE, late.code, late.message
+            )
+            parents: list[Any] = await connection.fetch(
+                sql("end_parents"), *failed_parents(rows, late)
+            )
+            await announce(connection, sql("add_tallies"), [*rows, *parents])
+            await connection.execute(
+                sql("insert_tasks"), *new_columns(following.webhooks_for(parents))
+            )
+            return len(rows) == SLICE
 
     async def stats(self) -> Stats:
         """The numbers that concern all processes together."""

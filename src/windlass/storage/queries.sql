@@ -35,58 +35,97 @@ ORDER BY api_key.created_at DESC, api_key.id;
 -- Revokes a key; returns it whether or not it was revoked before.
 UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING id;
 
+-- name: active_secrets
+-- What webhooks of an account are signed with, the newest first.
+SELECT secret FROM webhook_secret
+WHERE account_id = $1 AND (expires_at IS NULL OR expires_at > now())
+ORDER BY expires_at DESC NULLS FIRST, created_at DESC;
+
+-- name: first_secret
+-- An account's first secret, unless it has one.
+INSERT INTO webhook_secret (account_id, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+
+-- name: rotate_secret
+-- A new secret, unless the account has had it before; the one before it stays active for a while.
+-- Old ones are kept: a setting that still holds one must not bring it back.
+WITH ending AS (
+    UPDATE webhook_secret SET expires_at = now() + make_interval(secs => $3)
+    WHERE account_id = $1 AND expires_at IS NULL
+        AND NOT EXISTS (SELECT 1 FROM webhook_secret WHERE account_id = $1 AND secret = $2)
+    RETURNING secret
+)
+-- Counting them first ends them first: an account has one secret without an end.
+INSERT INTO webhook_secret (account_id, secret)
+SELECT $1, $2 FROM (SELECT count(*) FROM ending) AS ended
+ON CONFLICT DO NOTHING;
+
 -- name: insert_tasks
 -- Accepts tasks. Ids are ours, so a repeated call after a lost answer changes nothing.
 INSERT INTO task (
     id, account_id, kind, api, lane, input, request, priority, listed, deadline_s,
-    state, run_at, created_at, modified_at
+    state, run_at, created_at, modified_at, delivery, parent_id, tried_since
 )
 SELECT id, account_id, kind, api, lane, input, request, priority, listed, deadline_s,
     CASE WHEN run_at > now() THEN 'delayed' ELSE 'waiting' END::task_state,
-    coalesce(run_at, now()), now(), now()
+    coalesce(run_at, now()), now(), now(), delivery, parent_id, tried_since
 FROM unnest(
     $1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::json[], $7::json[],
-    $8::smallint[], $9::boolean[], $10::real[], $11::timestamptz[]
-) AS new (id, account_id, kind, api, lane, input, request, priority, listed, deadline_s, run_at)
+    $8::smallint[], $9::boolean[], $10::real[], $11::timestamptz[], $12::json[], $13::uuid[],
+    $14::timestamptz[]
+) AS new (
+    id, account_id, kind, api, lane, input, request, priority, listed, deadline_s, run_at,
+    delivery, parent_id, tried_since
+)
 ON CONFLICT (id) DO NOTHING
 RETURNING created_at;
 
 -- name: arm_lanes
 -- Tells lanes that something waits, and makes the lanes that are new. In key order, like every
 -- statement that locks several lanes.
-INSERT INTO lane (key, next_at, concurrency, delay_s)
-SELECT key, now(), concurrency, delay_s
-FROM unnest($1::text[], $2::int[], $3::double precision[]) AS new (key, concurrency, delay_s)
+INSERT INTO lane (key, next_at, concurrency, delay_s, pool, proven)
+SELECT key, now(), concurrency, delay_s, pool, proven
+FROM unnest($1::text[], $2::int[], $3::double precision[], $4::text[], $5::boolean[])
+    AS new (key, concurrency, delay_s, pool, proven)
 ORDER BY key
-ON CONFLICT (key) DO UPDATE SET next_at = now() WHERE lane.next_at = 'infinity';
+ON CONFLICT (key) DO UPDATE SET next_at = greatest(now(), lane.open_until)
+WHERE lane.next_at = 'infinity';
 
 -- name: set_lane_limits
--- Brings every lane to the limits of today's settings; the arrays hold the overrides.
-UPDATE lane SET concurrency = coalesce(host.concurrency, $1), delay_s = coalesce(host.delay_s, $2)
-FROM (SELECT key FROM lane ORDER BY key FOR UPDATE) AS locked
-LEFT JOIN unnest($3::text[], $4::int[], $5::double precision[])
-    AS host (key, concurrency, delay_s) USING (key)
+-- Brings lanes to the limits of today's settings.
+UPDATE lane SET concurrency = today.concurrency, delay_s = today.delay_s
+FROM (SELECT key FROM lane WHERE key = ANY($1::text[]) ORDER BY key FOR UPDATE) AS locked
+JOIN unnest($1::text[], $2::int[], $3::double precision[])
+    AS today (key, concurrency, delay_s) USING (key)
 WHERE lane.key = locked.key
-    AND (lane.concurrency, lane.delay_s)
-        IS DISTINCT FROM (coalesce(host.concurrency, $1), coalesce(host.delay_s, $2));
+    AND (lane.concurrency, lane.delay_s) IS DISTINCT FROM (today.concurrency, today.delay_s);
 
 -- name: admission_room
--- How many more tasks the queue should hold: twice the slots alive, less what is queued; and in how
--- many seconds the next lane and the next delayed task are due (null: none is).
-SELECT greatest(
-    2 * (SELECT coalesce(sum(slots), 0) FROM worker WHERE seen_at > now() - interval '15 seconds')
-    - (SELECT count(*) FROM pgqueuer WHERE status = 'queued'), 0
+-- For each pool: how many more tasks its queue should hold (twice the slots alive, less what is
+-- queued), and in how many seconds the next lane and the next delayed task are due (null: none is).
+WITH alive AS (
+    SELECT coalesce(sum(slots), 0) AS task, coalesce(sum(delivery_slots), 0) AS delivery
+    FROM worker WHERE seen_at > now() - interval '15 seconds'
+)
+SELECT pool.name AS pool, greatest(
+    2 * pool.slots
+    - (SELECT count(*) FROM pgqueuer WHERE status = 'queued' AND entrypoint = pool.name), 0
 )::int AS room,
-(SELECT extract(epoch FROM min(next_at) - now()) FROM lane WHERE next_at < 'infinity')
-    ::double precision AS lane_due_s,
+(SELECT extract(epoch FROM min(next_at) - now())
+ FROM lane WHERE lane.pool = pool.name AND next_at < 'infinity')::double precision AS lane_due_s,
 (SELECT extract(epoch FROM min(run_at) - now()) FROM task WHERE state = 'delayed')
-    ::double precision AS task_due_s;
+    ::double precision AS task_due_s
+FROM alive
+CROSS JOIN LATERAL (VALUES ('task', alive.task), ('delivery', alive.delivery)) AS pool (name, slots);
 
 -- name: lock_due_lanes
--- Lanes whose next task may start, the one that waited longest first, and full lanes in which a
--- task has ended; lanes that another process is serving are passed over.
+-- Lanes of a pool whose next task may start, the one that waited longest first, and full lanes in
+-- which a task has ended; lanes that another process is serving are passed over.
 SELECT key FROM lane
-WHERE next_at <= now() OR (key = ANY($2::text[]) AND delay_s = 0 AND next_at < 'infinity')
+WHERE pool = $3 AND (
+    next_at <= now()
+    OR (key = ANY($2::text[]) AND delay_s = 0 AND next_at < 'infinity'
+        AND (open_until IS NULL OR open_until <= now()))
+)
 ORDER BY next_at LIMIT $1
 FOR UPDATE SKIP LOCKED;
 
@@ -103,7 +142,8 @@ FOR UPDATE SKIP LOCKED;
 -- longest first, accounts in turn, urgent first; and moves the lanes on. Must run in the statement
 -- after the lock, or the count would use an older snapshot and over-admit.
 WITH room AS MATERIALIZED (
-    SELECT lane.key, lane.delay_s, asked.most, lane.concurrency - (
+    SELECT lane.key, lane.delay_s, asked.most,
+    CASE WHEN lane.proven THEN lane.concurrency ELSE 1 END - (
         SELECT count(*) FROM task WHERE task.lane = lane.key AND state IN ('admitted', 'running')
     ) AS free
     FROM unnest($1::text[], $3::int[]) AS asked (key, most) JOIN lane USING (key)
@@ -217,10 +257,11 @@ RETURNING task.id, task.account_id, account.name AS account, task.kind, task.api
     task.state::text, task.input, task.request, task.attempt, task.failures, task.losses, task.created_at,
     task.modified_at, task.started_at, task.deadline_s, task.status_code, task.failure_code,
     task.failure_message, task.result_address, task.result_expired, task.listed, task.lane,
-    task.priority;
+    task.priority, task.delivery, task.parent_id;
 
 -- name: apply_outcomes
--- Ends, or sends back, the attempts that are still the task's newest; late ones are dropped whole.
+-- Ends, parks or sends back the attempts that are still the task's newest; late ones are dropped
+-- whole. "running" parks: the task is done, and its upload will end it.
 WITH outcome AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[],
@@ -238,11 +279,12 @@ WITH outcome AS (
     SELECT id, outcome.attempt, mine.worker, mine.started_at, now(),
         CASE WHEN NOT counts THEN 'released' WHEN state = 'queued' THEN 'retried' ELSE state END,
         code, message
-    FROM mine JOIN outcome USING (id) WHERE state <> 'succeeded'
+    FROM mine JOIN outcome USING (id) WHERE state NOT IN ('succeeded', 'running')
     ON CONFLICT DO NOTHING
 )
 UPDATE task SET
     state = CASE
+        WHEN outcome.state = 'running' THEN 'delivering'
         WHEN outcome.state <> 'queued' THEN outcome.state
         WHEN outcome.retry_in_s > 0 THEN 'delayed'
         ELSE 'waiting'
@@ -251,7 +293,7 @@ UPDATE task SET
     run_at = CASE WHEN outcome.state = 'queued'
         THEN now() + make_interval(secs => outcome.retry_in_s) ELSE run_at END,
     modified_at = clock_timestamp(),
-    finished_at = CASE WHEN outcome.state <> 'queued' THEN clock_timestamp() END,
+    finished_at = CASE WHEN outcome.state NOT IN ('queued', 'running') THEN clock_timestamp() END,
     status_code = outcome.status_code,
     failure_code = CASE WHEN outcome.state <> 'queued' THEN outcome.code END,
     failure_message = CASE WHEN outcome.state <> 'queued' THEN outcome.message END,
@@ -261,6 +303,60 @@ WHERE task.id = mine.id
 RETURNING task.id, task.lane, task.kind, task.priority, outcome.state,
     coalesce(outcome.code, '') AS code,
     extract(epoch FROM clock_timestamp() - task.started_at)::double precision AS seconds;
+
+-- name: record_sights
+-- Keeps what attempts to deliver saw; apply_outcomes has made the rows of the unsuccessful ones.
+INSERT INTO attempt (
+    task_id, number, worker, started_at, finished_at, outcome, status_code, duration_ms, answer,
+    next_at
+)
+SELECT task.id, sight.number, task.worker, task.started_at, now(), 'succeeded',
+    sight.status_code, sight.duration_ms, sight.answer,
+    CASE WHEN sight.again THEN task.run_at END
+FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::text[], $6::boolean[])
+    AS sight (id, number, status_code, duration_ms, answer, again)
+JOIN task USING (id)
+ON CONFLICT (task_id, number) DO UPDATE SET status_code = excluded.status_code,
+    duration_ms = excluded.duration_ms, answer = excluded.answer, next_at = excluded.next_at;
+
+-- name: end_parents
+-- Ends the tasks whose uploads have ended, unless they were cancelled meanwhile. A success leaves
+-- modified_at alone: the object in the bucket says what /results says.
+WITH ended AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]) AS e (id, code, message)
+), mine AS (
+    SELECT task.id FROM task JOIN ended USING (id)
+    WHERE task.state = 'delivering' ORDER BY task.id FOR UPDATE OF task
+)
+UPDATE task SET
+    state = CASE WHEN ended.code IS NULL THEN 'succeeded' ELSE 'failed' END::task_state,
+    modified_at = CASE WHEN ended.code IS NULL THEN modified_at ELSE clock_timestamp() END,
+    finished_at = clock_timestamp(), failure_code = ended.code, failure_message = ended.message
+FROM mine JOIN ended USING (id)
+WHERE task.id = mine.id
+RETURNING task.id, task.account_id, task.kind, task.api, task.delivery, task.state::text,
+    task.priority, coalesce(ended.code, '') AS code,
+    extract(epoch FROM clock_timestamp() - task.started_at)::double precision AS seconds;
+
+-- name: troubled_lanes
+-- Of these lanes, those whose circuit breaker has something to remember or to learn.
+SELECT key, proven, streak, recent, open_until, probe_s FROM lane
+WHERE key = ANY($1::text[])
+    AND (key = ANY($2::text[]) OR NOT proven OR recent IS NOT NULL OR open_until IS NOT NULL)
+ORDER BY key FOR UPDATE;
+
+-- name: move_breakers
+-- Keeps what circuit breakers have become. An open one lets nothing start before its next probe.
+UPDATE lane SET proven = new.proven, streak = new.streak, recent = new.recent,
+    open_until = new.open_until, probe_s = new.probe_s,
+    next_at = CASE
+        WHEN lane.next_at = 'infinity' THEN lane.next_at
+        WHEN new.open_until IS NOT NULL THEN new.open_until
+        ELSE least(lane.next_at, now())
+    END
+FROM unnest($1::text[], $2::boolean[], $3::int[], $4::json[], $5::timestamptz[], $6::real[])
+    AS new (key, proven, streak, recent, open_until, probe_s)
+WHERE lane.key = new.key;
 
 -- name: add_tallies
 -- Adds finished tasks to the counters, in key order so that two workers cannot deadlock.
@@ -272,39 +368,43 @@ ON CONFLICT (kind, outcome, code)
 DO UPDATE SET count = tally.count + excluded.count, seconds = tally.seconds + excluded.seconds;
 
 -- name: get_task
--- One task of one account. Only a claim needs the request, which may be megabytes.
-SELECT task.id, task.account_id, account.name AS account, task.kind, task.api, task.state::text,
-    task.input, '{}'::json AS request, task.attempt, task.failures, task.losses, task.created_at,
-    task.modified_at,
-    task.started_at, task.deadline_s, task.status_code, task.failure_code, task.failure_message,
-    task.result_address, task.result_expired, task.listed, task.lane,
-    task.priority
-FROM task JOIN account ON account.id = task.account_id
-WHERE task.id = $1 AND task.account_id = $2;
+-- One task of one account.
+SELECT * FROM stored_task WHERE id = $1 AND account_id = $2;
+
+-- name: get_parents
+-- Tasks that deliveries belong to, whoever owns them.
+SELECT * FROM stored_task WHERE id = ANY($1::uuid[]);
 
 -- name: list_tasks
 -- Listed tasks of one account before a position, newest first.
-SELECT task.id, task.account_id, account.name AS account, task.kind, task.api, task.state::text,
-    task.input, '{}'::json AS request, task.attempt, task.failures, task.losses, task.created_at,
-    task.modified_at,
-    task.started_at, task.deadline_s, task.status_code, task.failure_code, task.failure_message,
-    task.result_address, task.result_expired, task.listed, task.lane,
-    task.priority
-FROM task JOIN account ON account.id = task.account_id
-WHERE task.account_id = $1 AND task.listed
-    AND (task.created_at, task.id) < ($2::timestamptz, $3::uuid)
-ORDER BY task.created_at DESC, task.id DESC LIMIT $4;
+SELECT * FROM stored_task
+WHERE account_id = $1 AND listed AND (created_at, id) < ($2::timestamptz, $3::uuid)
+ORDER BY created_at DESC, id DESC LIMIT $4;
 
 -- name: count_tasks
 -- How many listed tasks an account has.
 SELECT count(*) FROM task WHERE account_id = $1 AND listed;
 
+-- name: lock_uploads
+-- A task's uploads under way, locked before the task itself: they end in that order, too.
+SELECT id FROM task
+WHERE parent_id = $1 AND account_id = $2 AND kind = 'upload' AND finished_at IS NULL
+ORDER BY id FOR UPDATE;
+
 -- name: cancel_task
 -- Ends a task that has not ended.
 UPDATE task SET state = 'cancelled', modified_at = now(), finished_at = now(),
     failure_code = 'canceled', failure_message = 'canceled'
-WHERE id = $1 AND account_id = $2 AND state IN ('delayed', 'waiting', 'admitted', 'running')
-RETURNING id, lane;
+WHERE id = $1 AND account_id = $2 AND kind NOT IN ('upload', 'webhook')
+    AND state IN ('delayed', 'waiting', 'admitted', 'running', 'delivering')
+RETURNING id, account_id, kind, api, delivery, lane;
+
+-- name: cancel_uploads
+-- Ends the uploads of a cancelled task.
+UPDATE task SET state = 'cancelled', modified_at = now(), finished_at = now(),
+    failure_code = 'canceled', failure_message = 'canceled'
+WHERE parent_id = $1 AND kind = 'upload' AND finished_at IS NULL
+RETURNING id;
 
 -- name: get_session
 -- The cookies of a session that is still alive.
@@ -322,8 +422,9 @@ DO UPDATE SET cookies = excluded.cookies, expires_at = excluded.expires_at;
 
 -- name: beat
 -- A worker says it is alive.
-INSERT INTO worker (id, slots, seen_at) VALUES ($1, $2, now())
-ON CONFLICT (id) DO UPDATE SET slots = excluded.slots, seen_at = now();
+INSERT INTO worker (id, slots, delivery_slots, seen_at) VALUES ($1, $2, $3, now())
+ON CONFLICT (id) DO UPDATE SET slots = excluded.slots,
+    delivery_slots = excluded.delivery_slots, seen_at = now();
 
 -- name: forget_worker
 -- A worker has ended.
@@ -355,10 +456,14 @@ UPDATE task SET result_expired = true FROM old WHERE task.id = old.id
 RETURNING task.id;
 
 -- name: purge_tasks
--- Tasks long past their time, a slice per call.
+-- Tasks long past their time, a slice per call; not before their news has been delivered.
 WITH old AS (
     SELECT id FROM task
     WHERE finished_at < now() - make_interval(secs => $1) AND result_expired
+        AND NOT EXISTS (
+            SELECT 1 FROM task AS child
+            WHERE child.parent_id = task.id AND child.finished_at IS NULL
+        )
     ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 DELETE FROM task USING old WHERE task.id = old.id RETURNING task.id;
@@ -367,13 +472,29 @@ DELETE FROM task USING old WHERE task.id = old.id RETURNING task.id;
 -- Tasks that were never started in time fail, a slice per call.
 WITH old AS (
     SELECT id FROM task
-    WHERE state IN ('waiting', 'delayed') AND attempt = 0
+    WHERE state IN ('waiting', 'delayed') AND attempt = 0 AND tried_since IS NULL
         AND created_at < now() - make_interval(secs => $1)
     LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE task SET state = 'failed', modified_at = now(), finished_at = now(),
-    failure_code = 'task_expired', failure_message = $3
-FROM old WHERE task.id = old.id RETURNING task.id;
+    failure_code = $3, failure_message = $4
+FROM old WHERE task.id = old.id
+RETURNING task.id, task.account_id, task.kind, task.api, task.delivery, task.priority,
+    task.state::text, task.failure_code AS code, 0::double precision AS seconds;
+
+-- name: expire_deliveries
+-- Deliveries that no receiver took in time fail, a slice per call.
+WITH old AS (
+    SELECT id FROM task
+    WHERE tried_since < now() - make_interval(secs => $1) AND finished_at IS NULL
+        AND state IN ('waiting', 'delayed')
+    ORDER BY tried_since LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE task SET state = 'failed', modified_at = now(), finished_at = now(),
+    failure_code = $3, failure_message = $4
+FROM old WHERE task.id = old.id
+RETURNING task.id, task.kind, task.priority, task.parent_id, task.state::text,
+    task.failure_code AS code, 0::double precision AS seconds;
 
 -- name: purge_sessions
 -- Sessions past their time; one that is being prolonged is passed over.
@@ -397,7 +518,8 @@ DELETE FROM lane USING idle WHERE lane.key = idle.key;
 -- How many tasks are in each unfinished state and how long the oldest has waited.
 SELECT state::text, count(*) AS count,
     coalesce(extract(epoch FROM now() - min(created_at)), 0)::double precision AS oldest_s
-FROM task WHERE state IN ('delayed', 'waiting', 'admitted', 'running') GROUP BY state;
+FROM task WHERE state IN ('delayed', 'waiting', 'admitted', 'running', 'delivering')
+GROUP BY state;
 
 -- name: read_tallies
 -- The counters of finished tasks.

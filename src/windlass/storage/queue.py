@@ -27,10 +27,11 @@ from pgqueuer.ports.repository import EntrypointExecutionParameter
 
 from windlass.storage.database import SCHEMA
 
-ENTRYPOINT = "task"
+TASKS, DELIVERIES = "task", "delivery"
+"""The pools: deliveries have slots of their own, so that receivers that hang hold up no page."""
 CHANNEL = "windlass_queue"
 """Where the queue says that it changed."""
-_ENTRYPOINTS = {QueueEntrypoint(ENTRYPOINT): EntrypointExecutionParameter(concurrency_limit=0)}
+_UNLIMITED = EntrypointExecutionParameter(concurrency_limit=0)
 
 # Explicit values: PGQUEUER_* variables of the surroundings must not move our tables.
 _SETTINGS = DBSettings(
@@ -89,11 +90,11 @@ class Leases:
         self._holder = QueueManagerId(holder)
         self._lease = timedelta(seconds=lease_s)
 
-    async def take(self, limit: int) -> list[Job]:
+    async def take(self, limit: int, pools: Sequence[str] = (TASKS,)) -> list[Job]:
         """Up to `limit` rows: urgent ones first, and those of workers that fell silent."""
         return await self._queries.dequeue(
             batch_size=limit,
-            entrypoints=_ENTRYPOINTS,
+            entrypoints={QueueEntrypoint(pool): _UNLIMITED for pool in pools},
             queue_manager_id=self._holder,
             global_concurrency_limit=None,
             heartbeat_timeout=self._lease,
@@ -108,10 +109,10 @@ class Leases:
         await self._queries.log_jobs([(job, "canceled", None)])
 
 
-async def enqueue(connection: Any, tasks: Sequence[tuple[UUID, int]]) -> None:
+async def enqueue(connection: Any, tasks: Sequence[tuple[UUID, int]], pool: str = TASKS) -> None:
     """Hands admitted tasks (id, priority: smaller first) to the queue, in our transaction."""
     await _queries(AsyncpgDriver(connection)).enqueue(
-        [ENTRYPOINT] * len(tasks),
+        [pool] * len(tasks),
         [task_id.bytes for task_id, _ in tasks],
         [-priority for _, priority in tasks],
     )

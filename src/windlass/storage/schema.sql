@@ -26,9 +26,10 @@ CREATE TABLE api_key (
 );
 
 -- delayed: not before run_at · waiting: may start when its lane allows · admitted: in the queue.
--- All three are "queued" to everybody outside storage/.
+-- All three are "queued" to everybody outside storage/. delivering: done, and its upload will end
+-- it; "running" outside, but without a slot or a deadline.
 CREATE TYPE task_state AS ENUM (
-    'delayed', 'waiting', 'admitted', 'running', 'succeeded', 'failed', 'cancelled'
+    'delayed', 'waiting', 'admitted', 'running', 'delivering', 'succeeded', 'failed', 'cancelled'
 );
 
 CREATE TABLE task (
@@ -56,7 +57,10 @@ CREATE TABLE task (
     failure_code text,
     failure_message text,
     result_address text,
-    result_expired boolean NOT NULL DEFAULT false
+    result_expired boolean NOT NULL DEFAULT false,
+    delivery json,
+    parent_id uuid REFERENCES task ON DELETE CASCADE,
+    tried_since timestamptz
 ) WITH (
     fillfactor = 80,
     autovacuum_vacuum_scale_factor = 0.02,
@@ -72,8 +76,14 @@ CREATE INDEX task_occupying ON task (lane) WHERE state IN ('admitted', 'running'
 CREATE INDEX task_listing ON task (account_id, created_at DESC, id DESC) WHERE listed;
 CREATE INDEX task_kept ON task (finished_at) WHERE finished_at IS NOT NULL AND NOT result_expired;
 CREATE INDEX task_expired ON task (finished_at) WHERE result_expired;
+CREATE INDEX task_children ON task (parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX task_deliveries ON task (account_id, created_at DESC, id DESC)
+    WHERE kind IN ('upload', 'webhook');
+CREATE INDEX task_expiring ON task (tried_since)
+    WHERE tried_since IS NOT NULL AND finished_at IS NULL;
 
--- Attempts that did not end their task with success: retried, lost with their worker, given back.
+-- Attempts that did not end their task with success: retried, lost with their worker, given back;
+-- and every attempt to deliver, with what it saw (the last four columns).
 CREATE TABLE attempt (
     task_id uuid NOT NULL REFERENCES task ON DELETE CASCADE,
     number integer NOT NULL,
@@ -83,19 +93,31 @@ CREATE TABLE attempt (
     outcome text NOT NULL,
     code text,
     message text,
+    status_code smallint,
+    duration_ms integer,
+    answer text,
+    next_at timestamptz,
     PRIMARY KEY (task_id, number)
 );
 
--- A lane is a host (or a webhook endpoint). next_at says when its next task may start;
--- infinity: nothing waits. Concurrency is never kept here, it is counted.
+-- A lane is a host, a webhook endpoint or a bucket. next_at says when its next task may start;
+-- infinity: nothing waits. Concurrency is never kept here, it is counted. pool: whose slots its
+-- tasks run in. A webhook endpoint that is not proven gets one task at a time; the last four columns
+-- are its circuit breaker, see breaker.py.
 CREATE TABLE lane (
     key text PRIMARY KEY,
     next_at timestamptz NOT NULL,
     concurrency integer NOT NULL,
-    delay_s double precision NOT NULL
+    delay_s double precision NOT NULL,
+    pool text NOT NULL DEFAULT 'task',
+    proven boolean NOT NULL DEFAULT true,
+    streak integer NOT NULL DEFAULT 0,
+    recent json,
+    open_until timestamptz,
+    probe_s real
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 
-CREATE INDEX lane_due ON lane (next_at) WHERE next_at < 'infinity';
+CREATE INDEX lane_due ON lane (pool, next_at) WHERE next_at < 'infinity';
 
 -- Cookies that requests with the same session id share.
 CREATE TABLE session (
@@ -112,7 +134,8 @@ CREATE INDEX session_expiry ON session (expires_at);
 CREATE TABLE worker (
     id text PRIMARY KEY,
     slots integer NOT NULL,
-    seen_at timestamptz NOT NULL
+    seen_at timestamptz NOT NULL,
+    delivery_slots integer NOT NULL DEFAULT 0
 );
 
 -- Finished tasks by outcome since the database was made; /metrics reads them.
@@ -124,3 +147,25 @@ CREATE TABLE tally (
     seconds double precision NOT NULL,
     PRIMARY KEY (kind, outcome, code)
 ) WITH (fillfactor = 50);
+
+-- What webhooks of an account are signed with: the one without an end, and those before it until
+-- they end.
+CREATE TABLE webhook_secret (
+    account_id integer NOT NULL REFERENCES account,
+    secret text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz,
+    PRIMARY KEY (account_id, secret)
+);
+
+CREATE UNIQUE INDEX webhook_secret_current ON webhook_secret (account_id) WHERE expires_at IS NULL;
+
+-- A task as everybody but a claim reads it. Only a claim needs the request, which may be megabytes.
+CREATE VIEW stored_task AS
+SELECT task.id, task.account_id, account.name AS account, task.kind, task.api,
+    task.state::text AS state, task.input, '{}'::json AS request, task.attempt, task.failures,
+    task.losses, task.created_at, task.modified_at, task.started_at, task.finished_at,
+    task.deadline_s, task.status_code, task.failure_code, task.failure_message,
+    task.result_address, task.result_expired, task.listed, task.lane, task.priority,
+    task.delivery, task.parent_id
+FROM task JOIN account ON account.id = task.account_id;

@@ -65,6 +65,7 @@ HTTP_STATUS: dict[str, int] = {
     "parse_timeout": 500,
     "parser_crashed": 500,
     "delivery_failed": 500,
+    "delivery_expired": 500,
     "storage_unconfigured": 500,
     "storage_denied": 500,
     "bucket_missing": 500,

@@ -86,6 +86,7 @@ ERROR_TYPES: dict[str, ErrorType] = {
     "parse_timeout": "parsing_error",
     "parser_crashed": "parsing_error",
     "delivery_failed": "storage_error",
+    "delivery_expired": "storage_error",
     "storage_unconfigured": "storage_error",
     "storage_denied": "storage_error",
     "bucket_missing": "storage_error",

@@ -1,0 +1,90 @@
+"""The upload kind: takes a task's result to the bucket its owner named (contract 6.3 to 6.5).
+
+The task waits for it, parked; storage ends the two together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from windlass.blobs import Source
+from windlass.buckets import Buckets
+from windlass.errors import BlobMissing, DeliveryError
+from windlass.kinds import Context
+from windlass.model.delivery import Sight, Upload
+from windlass.model.page import Failure
+from windlass.model.task import Outcome, State, Task
+from windlass.webhooks.schedule import next_delay
+from windlass.wire.v1_results import task_tail
+
+
+class UploadResult:
+    """Uploads; repeats what may pass on the operator's schedule."""
+
+    def __init__(self, context: Context) -> None:
+        self._schedule = context.settings.upload_schedule
+        self._tasks = context.tasks
+        self._blobs = context.blobs
+        self._buckets = Buckets(context.settings)
+        self._decoder = msgspec.json.Decoder(Upload)
+
+    async def handle(self, task: Task) -> Outcome:
+        """The object, or why it is not there."""
+        if task.attempt == 1 and self._schedule[0]:
+            return Outcome(state=State.QUEUED, retry_in_s=self._schedule[0], counts=False)
+        upload = self._decoder.decode(task.request)
+        started = time.perf_counter()
+        try:
+            await self._store(upload, await self._tasks.parent(task), again=task.attempt > 1)
+        except (DeliveryError, BlobMissing) as error:
+            return self._failed(task, Failure.of(error), _sight(started))
+        return Outcome(state=State.SUCCEEDED, sight=_sight(started))
+
+    async def _store(self, upload: Upload, parent: Task, *, again: bool) -> None:
+        if parent.result_address is None:
+            raise BlobMissing("the task has no result")
+        stored = await self._blobs.source(parent.result_address)
+        # As the owner will read it: the end of this upload is the task's success.
+        ended = msgspec.structs.replace(parent, state=State.SUCCEEDED)
+        await self._buckets.upload(
+            upload.url, _Result(stored, task_tail(ended)), compress=upload.compress, again=again
+        )
+
+    def _failed(self, task: Task, failure: Failure, sight: Sight) -> Outcome:
+        delay_s = None
+        if failure.retryable:
+            delay_s = next_delay(self._schedule, task.failures + 1, None)
+        if delay_s is None:
+            return Outcome(state=State.FAILED, failure=failure, sight=sight)
+        return Outcome(state=State.QUEUED, failure=failure, retry_in_s=delay_s, sight=sight)
+
+    def give_up(self, task: Task, outcome: Outcome) -> Outcome:
+        """An upload has no result of its own."""
+        return outcome
+
+    async def aclose(self) -> None:
+        """Closes connections to buckets."""
+        await self._buckets.aclose()
+
+
+class _Result:
+    """A stored result with its task object in place of its last brace."""
+
+    def __init__(self, stored: Source, tail: bytes) -> None:
+        self._stored = stored
+        self._tail = tail
+        self.size = stored.size - 1 + len(tail)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        left = self._stored.size - 1
+        async for chunk in self._stored.chunks():
+            yield chunk[:left]
+            left -= len(chunk)
+        yield self._tail
+
+
+def _sight(started: float) -> Sight:
+    return Sight(duration_ms=round((time.perf_counter() - started) * 1000))

@@ -1,0 +1,88 @@
+"""The webhook kind: tells a receiver that a task has ended (contract 6.5, 6.6).
+
+The task is read when the webhook is sent, so a receiver never learns less than a reader.
+"""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from windlass.kinds import Context
+from windlass.model.delivery import Webhook
+from windlass.model.task import Outcome, State, Task
+from windlass.webhooks import Answer, Post
+from windlass.webhooks.schedule import next_delay
+from windlass.webhooks.sender import Sender
+from windlass.wire.v1_webhook import webhook_body
+
+_SECRETS_KEPT_S = 10.0
+_SECRETS_KEPT = 10_000
+
+
+class SendWebhook:
+    """Sends; repeats on the operator's schedule what the receiver did not take."""
+
+    def __init__(self, context: Context) -> None:
+        self._schedule = context.settings.webhook_schedule
+        self._tasks = context.tasks
+        self._accounts = context.accounts
+        self._sender = Sender(context.settings)
+        self._decoder = msgspec.json.Decoder(Webhook)
+        self._secrets: dict[int, tuple[tuple[str, ...], float]] = {}
+
+    async def handle(self, task: Task) -> Outcome:
+        """Whether the receiver took it, and otherwise when to try again."""
+        if task.attempt == 1 and self._schedule[0]:
+            return Outcome(state=State.QUEUED, retry_in_s=self._schedule[0], counts=False)
+        webhook = self._decoder.decode(task.request)
+        answer = await self._sender.send(
+            Post(
+                url=webhook.url,
+                headers=webhook.headers,
+                body=webhook_body(await self._tasks.parent(task)),
+                delivery_id=task.id,
+                attempt=task.attempt,
+                secrets=await self._account_secrets(task.account_id),
+            )
+        )
+        return self._judge(task, answer)
+
+    def _judge(self, task: Task, answer: Answer) -> Outcome:
+        failure, sight = answer.failure, answer.sight
+        if failure is None:
+            return Outcome(
+                state=State.SUCCEEDED, status_code=sight.status_code, sight=sight, healthy=True
+            )
+        delay_s = None
+        if failure.retryable:
+            delay_s = next_delay(self._schedule, task.failures + 1, answer.retry_after_s)
+        return Outcome(
+            state=State.FAILED if delay_s is None else State.QUEUED,
+            status_code=sight.status_code,
+            failure=failure,
+            retry_in_s=delay_s or 0.0,
+            sight=sight,
+            healthy=False,
+        )
+
+    async def _account_secrets(self, account_id: int) -> tuple[str, ...]:
+        """The account's active secrets, at most ten seconds old."""
+        now = time.monotonic()
+        known = self._secrets.get(account_id)
+        if known is not None and known[1] > now:
+            return known[0]
+        secrets = await self._accounts.webhook_secrets(account_id)
+        if len(self._secrets) >= _SECRETS_KEPT:
+            self._secrets.clear()
+        self._secrets[account_id] = (secrets, now + _SECRETS_KEPT_S)
+        return secrets
+
+    def give_up(self, task: Task, outcome: Outcome) -> Outcome:
+        """A webhook has no result of its own."""
+        return outcome
+
+    async def aclose(self) -> None:
+        """Closes connections to receivers."""
+        await self._sender.aclose()
