@@ -17,6 +17,7 @@ from windlass.errors import (
     RequestError,
     ServerUnreachable,
     SettingsError,
+    StorageUnconfigured,
     TargetError,
     Unauthorized,
     WindlassError,
@@ -35,6 +36,7 @@ _STDOUT = 1
 _STATUSES: tuple[tuple[type[WindlassError], int], ...] = (
     (ServerUnreachable, UNREACHABLE),
     (SettingsError, USAGE),
+    (StorageUnconfigured, USAGE),
     (NotFound, ABSENT),
     (Unauthorized, REFUSED),
     (RateLimited, REFUSED),
