@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from windlass.buckets import Source as Source
 from windlass.errors import SettingsError
 from windlass.registry import Registry
 from windlass.settings import Settings
@@ -15,14 +16,20 @@ class Blobs(Protocol):
     """Stores bytes and says under which address they can be read again, by any process."""
 
     async def put(self, contents: Sequence[bytes]) -> Sequence[str]:
-        """Durably stores everything; addresses in the same order. All, or raises StorageFull.
+        """Durably stores everything; addresses in the same order. All, or raises StorageFull or
+        ResultsUnavailable.
 
         Storing twice gives two addresses: a late worker never touches what another one stored.
         """
         ...
 
     async def get(self, address: str) -> bytes:
-        """The bytes. Raises BlobMissing."""
+        """The bytes. Raises BlobMissing, ResultsUnavailable."""
+        ...
+
+    async def source(self, address: str) -> Source:
+        """The bytes, to be read in pieces: for what may be large. Raises BlobMissing, as does
+        reading."""
         ...
 
     async def expire(self, before: datetime) -> None:
@@ -35,7 +42,12 @@ class Blobs(Protocol):
 
 
 BLOBS: Registry[Callable[[Settings], Blobs]] = Registry(
-    "blobs", {"file": "windlass.blobs.file:open_file_blobs"}
+    "blobs",
+    {
+        "file": "windlass.blobs.file:open_file_blobs",
+        "s3": "windlass.blobs.bucket:BucketBlobs",
+        "gs": "windlass.blobs.bucket:BucketBlobs",
+    },
 )
 
 

@@ -11,17 +11,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from windlass.blobs.packs import HOUR, RESULTS, Address, Pieces, hour_over, pack_name
 from windlass.errors import BlobMissing, StorageFull
 from windlass.settings import Settings
 
@@ -29,11 +28,7 @@ T = TypeVar("T")
 
 PACK_BYTES = 256_000_000
 """A pack that has grown beyond this is closed and a new one begun."""
-_HOUR = "%Y%m%d%H"
-_ADDRESS = re.compile(r"(results/\d{10}/[0-9a-f-]+\.pack):(\d+):(\d+)")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_STILL_WRITTEN = timedelta(hours=2)
-"""An hour's folder is left alone for so long after it began, whatever is asked."""
 
 
 def open_file_blobs(settings: Settings) -> FileBlobs:
@@ -48,7 +43,7 @@ class FileBlobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        (folder / "results").mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / RESULTS).mkdir(parents=True, exist_ok=True, mode=0o700)
         # Appends follow each other; reads need not wait for them.
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="pack")
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="blobs")
@@ -65,17 +60,14 @@ class FileBlobs:
 
     async def get(self, address: str) -> bytes:
         """The bytes at an address. Raises BlobMissing."""
-        known = _ADDRESS.fullmatch(address)
-        if known is None:
-            raise BlobMissing(f"{address!r} is not an address of this store")
-        path, offset, length = self._folder / known[1], int(known[2]), int(known[3])
-        try:
-            content = await self._run(self._readers, lambda: _read(path, offset, length))
-        except FileNotFoundError as error:
-            raise BlobMissing(f"no bytes are stored at {address}") from error
-        if len(content) != length:
-            raise BlobMissing(f"the bytes at {address} are cut short")
-        return content
+        return await self._range(Address.of(address))
+
+    async def source(self, address: str) -> Pieces:
+        """The bytes at an address, a megabyte at a time. Raises BlobMissing."""
+        where = Address.of(address)
+        if not await self._run(self._readers, (self._folder / where.pack).exists):
+            raise BlobMissing(f"no bytes are stored at {address}")
+        return Pieces(where, self._range)
 
     async def expire(self, before: datetime) -> None:
         """Removes the folders of the hours that ended before a moment."""
@@ -87,11 +79,23 @@ class FileBlobs:
         await asyncio.to_thread(self._writer.shutdown)
         await asyncio.to_thread(self._readers.shutdown)
 
+    async def _range(self, where: Address) -> bytes:
+        path = self._folder / where.pack
+        try:
+            content = await self._run(
+                self._readers, lambda: _read(path, where.offset, where.length)
+            )
+        except FileNotFoundError as error:
+            raise BlobMissing(f"no bytes are stored at {where}") from error
+        if len(content) != where.length:
+            raise BlobMissing(f"the bytes at {where} are cut short")
+        return content
+
     async def _run(self, threads: ThreadPoolExecutor, action: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(threads, action)
 
     def _append(self, contents: Sequence[bytes]) -> Sequence[str]:
-        hour = datetime.now(UTC).strftime(_HOUR)
+        hour = datetime.now(UTC).strftime(HOUR)
         if self._pack is None or self._pack.hour != hour or self._pack.size >= PACK_BYTES:
             self._close()
             self._pack = Pack(self._folder, hour)
@@ -107,12 +111,9 @@ class FileBlobs:
             self._pack = None
 
     def _expire(self, before: datetime) -> None:
-        latest = min(before, datetime.now(UTC) - _STILL_WRITTEN)
-        for folder in (self._folder / "results").iterdir():
-            with suppress(ValueError):  # not one of ours
-                began = datetime.strptime(folder.name, _HOUR).replace(tzinfo=UTC)
-                if began + timedelta(hours=1) < latest:
-                    shutil.rmtree(folder, ignore_errors=True)
+        for folder in (self._folder / RESULTS).iterdir():
+            if hour_over(folder.name, before):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class Pack:
@@ -121,7 +122,7 @@ class Pack:
     def __init__(self, folder: Path, hour: str) -> None:
         self.hour = hour
         self.size = 0
-        self._name = f"results/{hour}/{os.getpid():x}-{os.urandom(6).hex()}.pack"
+        self._name = pack_name(hour)
         path = folder / self._name
         path.parent.mkdir(exist_ok=True, mode=0o700)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -135,7 +136,7 @@ class Pack:
         end = self.size
         for content in contents:
             _write(self._file, content, end)
-            addresses.append(f"{self._name}:{end}:{len(content)}")
+            addresses.append(str(Address(self._name, end, len(content))))
             end += len(content)
         os.fdatasync(self._file)
         self.size = end
