@@ -18,6 +18,7 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.model.account import Account, KeyRecord
+from windlass.model.delivery import DeliveryOptions
 from windlass.model.page import Extraction, Failure
 from windlass.model.request import ExtractRequest
 from windlass.model.stats import Depth, Stats, Tally
@@ -58,13 +59,20 @@ class FakeVerbs:
         return ACCOUNTS[key]
 
     async def extract(
-        self, account: Account, request: ExtractRequest, input: bytes, *, interactive: bool
+        self,
+        account: Account,
+        request: ExtractRequest,
+        input: bytes,
+        *,
+        interactive: bool,
+        delivery: DeliveryOptions | None = None,
     ) -> Task:
         if self.raises:
             raise self.raises
         self.requests.append((request, input, interactive))
+        task_id = uuid4()
         task = Task(
-            id=uuid4(),
+            id=task_id,
             account_id=account.id,
             account=account.name,
             kind="extract",
@@ -76,6 +84,7 @@ class FakeVerbs:
             created_at=NOW,
             modified_at=NOW,
             listed=not interactive,
+            delivery=delivery.for_task(task_id) if delivery else None,
         )
         self.tasks[task.id] = task
         return task

@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from windlass.model.account import Account, KeyRecord
+from windlass.model.delivery import DeliveryOptions
 from windlass.model.request import ExtractRequest
 from windlass.model.stats import Stats
 from windlass.model.task import ListPage, Task
@@ -15,7 +16,13 @@ class Verbs(Protocol):
     """What a Windlass server can be asked to do; errors as windlass.service documents them."""
 
     async def extract(
-        self, account: Account, request: ExtractRequest, input: bytes, *, interactive: bool
+        self,
+        account: Account,
+        request: ExtractRequest,
+        input: bytes,
+        *,
+        interactive: bool,
+        delivery: DeliveryOptions | None = None,
     ) -> Task: ...
 
     async def wait(self, task: Task, timeout_s: float) -> Task: ...

@@ -5,26 +5,55 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
+RESERVED_HEADERS = frozenset(
+    (
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "host",
+        "webhook-id",
+        "webhook-signature",
+        "webhook-timestamp",
+        "x-nimble-attempt",
+        "x-nimble-delivery-id",
+    )
+)
+"""Headers that a webhook has of its own, in lower case: callers may not set them."""
 
-class Webhook(msgspec.Struct, frozen=True, kw_only=True):
-    """A receiver of news. `headers` are the caller's own, sent verbatim."""
+_EXTENSION = re.compile(r"\.json(?:\.gz)?\Z")
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A receiver of news. `url` holds neither user nor password. `headers` are the caller's own,
+    sent verbatim, and secret.
+
+    A group's receiver hears of `events` only (empty: of all), with `metadata` in every body.
+    """
 
     url: str
     headers: dict[str, str] = {}
+    events: tuple[str, ...] = ()
+    metadata: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"Webhook({self.url.split('?')[0]!r})"
 
 
-class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """One object in a bucket. `url` is whole: "s3://bucket/prefix/name.json.gz"."""
+class Upload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One object in a bucket. `url` is whole: "s3://bucket/prefix/name.json.gz". What follows the
+    bucket is the key, character by character: nothing in it is percent-encoded."""
 
     url: str
     compress: bool = False
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one task's end sets off. `base` is the address that links in its webhook start with,
     without a final slash."""
 
@@ -37,7 +66,7 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     """Where objects go: "s3://bucket/prefix/" (always with the final slash) or "gs://…".
 
     `name` replaces the task id as an object's name; `shared` says that several tasks have it, so
-    that their ids are added. The extension is not part of it.
+    that their ids are added. An extension that it ends with already is not doubled.
     """
 
     url: str
@@ -47,10 +76,8 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
 
     def upload_of(self, task_id: UUID) -> Upload:
         """The object of one task (contract 6.3)."""
-        name = self.name or str(task_id)
-        for extension in (".gz", ".json"):
-            name = name.removesuffix(extension)
-        if self.name and self.shared:
+        name = str(task_id) if self.name is None else _EXTENSION.sub("", self.name)
+        if self.name is not None and self.shared:
             name = f"{name}-{task_id}"
         extension = ".json.gz" if self.compress else ".json"
         return Upload(url=f"{self.url}{name}{extension}", compress=self.compress)

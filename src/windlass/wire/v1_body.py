@@ -28,6 +28,7 @@ DriverName = Literal[
     "media-vx6",
     "fast-vx6",
 ]
+CallbackEvent = Literal["started", "page", "completed", "failed"]
 PlanName = Literal["vx6-fast", "vx6-stealth", "vx8", "vx8-pro", "vx10", "vx10-pro"]
 BrowserName = Literal["chrome", "firefox"]
 ReferrerType = Literal[
@@ -168,15 +169,69 @@ class ExtractBody(msgspec.Struct, kw_only=True):
     tag: ShortText | UnsetType = UNSET
 
 
+CallbackUrl = Annotated[
+    str,
+    Meta(
+        max_length=4096,
+        description="Receives a POST with the task, never its result, when the task has ended "
+        "and its result is stored: http or https.",
+        extra_json_schema={"format": "uri"},
+    ),
+]
+StorageType = Annotated[
+    Literal["s3", "gs", "gcs"],
+    Meta(
+        description="Amazon S3 or Google Cloud Storage; may be left out, storage_url says it too.",
+    ),
+]
+StorageUrl = Annotated[
+    str,
+    Meta(
+        max_length=4096,
+        description="Where the result is stored besides here: s3://bucket/prefix/ or "
+        "gs://bucket/prefix/.",
+        examples=["s3://your-bucket/results/"],
+    ),
+]
+StorageCompress = Annotated[
+    bool, Meta(description="Store the object as a gzip file; .gz is added to its name.")
+]
+StorageName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=1024,
+        description="Name of the object without its extension; the task's id if absent.",
+        examples=["my-result"],
+    ),
+]
+
+
+class DeliveryFields(msgspec.Struct, kw_only=True):
+    """The options of how results reach their owner (contract 6.1), wherever they stand."""
+
+    callback_url: CallbackUrl | UnsetType = UNSET
+    storage_type: StorageType | UnsetType = UNSET
+    storage_url: StorageUrl | UnsetType = UNSET
+    storage_compress: StorageCompress | UnsetType = UNSET
+    storage_object_name: StorageName | UnsetType = UNSET
+
+
 class AsyncExtractBody(ExtractBody, kw_only=True):
-    """Body of an asynchronous extract: the same plus delivery (contract 6.1)."""
+    """Body of an asynchronous extract: the same plus delivery."""
 
-    callback_url: ShortText | UnsetType = UNSET
-    storage_type: Literal["s3", "gs", "gcs"] | UnsetType = UNSET
-    storage_url: ShortText | UnsetType = UNSET
-    storage_compress: bool | UnsetType = UNSET
-    storage_object_name: ShortText | UnsetType = UNSET
+    callback_url: CallbackUrl | UnsetType = UNSET
+    storage_type: StorageType | UnsetType = UNSET
+    storage_url: StorageUrl | UnsetType = UNSET
+    storage_compress: StorageCompress | UnsetType = UNSET
+    storage_object_name: StorageName | UnsetType = UNSET
 
 
-DELIVERY = frozenset(AsyncExtractBody.__struct_fields__) - frozenset(ExtractBody.__struct_fields__)
-"""Fields that only asynchronous calls have."""
+class CallbackSpec(msgspec.Struct, kw_only=True):
+    """Who hears of a crawl (contract 6.8): `headers` are sent as they are, `metadata` is in every
+    body, `events` are all unless named."""
+
+    url: CallbackUrl
+    headers: Annotated[dict[str, str], Meta(max_length=100)] | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+    events: Annotated[list[CallbackEvent], Meta(min_length=1, max_length=20)] | UnsetType = UNSET

@@ -7,20 +7,19 @@ field, what it ignores is told in a warning.
 from __future__ import annotations
 
 import math
-from base64 import b64encode
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote
 
-import ada_url
 import msgspec
 from msgspec import UNSET
 
 from windlass.errors import Problem
+from windlass.model.delivery import DeliveryOptions
 from windlass.model.request import Cookie, ExtractRequest, HeaderValue
 from windlass.wire import ajv
 from windlass.wire.document import parse_object, refusal, unexplained
-from windlass.wire.v1_body import DELIVERY, AsyncExtractBody, ExtractBody
-from windlass.wire.v1_delivery import read_delivery
+from windlass.wire.v1_body import AsyncExtractBody, DeliveryFields, ExtractBody
+from windlass.wire.v1_delivery import delivery_layer, read_delivery
 from windlass.wire.v1_headers import parse_cookies, read_cookies, read_headers
 from windlass.wire.v1_masking import echo
 from windlass.wire.v1_options import (
@@ -34,35 +33,47 @@ from windlass.wire.v1_options import (
     read_session,
 )
 from windlass.wire.v1_reading import Reading
+from windlass.wire.v1_urls import read_web_url
 
 _PLACEHOLDER = "http://placeholder.invalid/"
 _FOLDS = {"driver": str.lower, "country": str.upper, "state": str.upper}
 
 
 class ReadRequest(msgspec.Struct, frozen=True):
-    """A request in our words, and the JSON that answers repeat of it."""
+    """A request in our words, the JSON that answers repeat of it, and how its result is to be
+    delivered; None: nobody asked, or the call is synchronous."""
 
     request: ExtractRequest
     input: bytes
+    delivery: DeliveryOptions | None = None
 
 
-def read_extract(raw: bytes, *, now: float, asynchronous: bool) -> ReadRequest:
-    """Reads a body at `now` (Unix seconds). Raises InvalidRequest naming all wrong fields."""
+def read_extract(
+    raw: bytes,
+    *,
+    now: float,
+    asynchronous: bool,
+    may_store: Callable[[str], bool] = lambda _: True,
+) -> ReadRequest:
+    """Reads a body at `now` (Unix seconds). Raises InvalidRequest naming all wrong fields.
+
+    `may_store` tells whether the caller may have results stored in a folder ("s3://bucket/x/").
+    """
     kind: type[ExtractBody] = AsyncExtractBody if asynchronous else ExtractBody
     document = parse_object(raw, kind)
     folded = _folded(document)
-    reading = Reading(now)
+    reading = Reading(now, may_store)
     try:
         body = msgspec.convert(folded, kind)
     except (msgspec.ValidationError, OverflowError) as error:
         raise refusal(_all_problems(folded, kind, reading, str(error))) from error
-    request = _translate(body, reading)
+    request, delivery = _translate(body, reading), _read_delivery(body, reading)
     _warn_unknown(document, kind, reading)
     if reading.problems:
         raise refusal(reading.problems)
     if reading.warnings:
         request = msgspec.structs.replace(request, warnings=tuple(reading.warnings))
-    return ReadRequest(request, echo(document, raw))
+    return ReadRequest(request, echo(document, raw), delivery)
 
 
 def query_of(shown: Any) -> Any:
@@ -101,7 +112,9 @@ def _all_problems(
     bad = {problem.path.split("/")[1] for problem in found if problem.path}
     rest = {key: value for key, value in document.items() if key not in bad}
     try:
-        _translate(msgspec.convert({"url": _PLACEHOLDER, **rest}, kind), reading)
+        body = msgspec.convert({"url": _PLACEHOLDER, **rest}, kind)
+        _translate(body, reading)
+        _read_delivery(body, reading)
     except (msgspec.ValidationError, OverflowError):  # found is capped, so the rest may be bad too
         return found
     return found + reading.problems
@@ -110,7 +123,7 @@ def _all_problems(
 def _warn_unknown(document: dict[str, Any], kind: type[ExtractBody], reading: Reading) -> None:
     unknown = [key for key in document if key not in _KNOWN[kind]]
     for key in unknown[:20]:
-        if key in DELIVERY:
+        if key in DeliveryFields.__struct_fields__:
             reading.warn(f"{key} is ignored: synchronous calls answer directly")
         else:
             reading.warn(f"unknown field {key[:64]!r} is ignored")
@@ -121,9 +134,13 @@ def _warn_unknown(document: dict[str, Any], kind: type[ExtractBody], reading: Re
 _KNOWN = {kind: frozenset(kind.__struct_fields__) for kind in (ExtractBody, AsyncExtractBody)}
 
 
+def _read_delivery(body: ExtractBody, reading: Reading) -> DeliveryOptions | None:
+    if not isinstance(body, AsyncExtractBody):
+        return None
+    return read_delivery((delivery_layer(body),), reading)
+
+
 def _translate(body: ExtractBody, reading: Reading) -> ExtractRequest:
-    if isinstance(body, AsyncExtractBody):
-        read_delivery(body, reading)
     check_rendering(body, reading)
     url, authorization = _read_url(body.url, reading)
     headers, cookies = _read_headers(body, authorization, reading)
@@ -156,28 +173,13 @@ def _translate(body: ExtractBody, reading: Reading) -> ExtractRequest:
 
 
 def _read_url(text: str, reading: Reading) -> tuple[str, str]:
-    """The URL without user and password, and the Authorization value they stand for.
-
-    Anything that two parsers might read differently is replaced by its WHATWG serialisation.
-    """
-    try:
-        href = ada_url.normalize_url(text)
-    except ValueError:
-        href = ""
-    if not href.startswith(("http://", "https://")):
-        message = 'must match format "uri" with http or https'
-        reading.wrong(("url",), message, "format", {"format": "uri"})
-        return _PLACEHOLDER, ""
-    if "@" in href.split("/", 3)[2]:
-        return _without_userinfo(href)
-    return (text if href in (text, text + "/") else href), ""
-
-
-def _without_userinfo(href: str) -> tuple[str, str]:
-    url = ada_url.URL(href)
-    pair = f"{unquote(url.username)}:{unquote(url.password)}"
-    url.username, url.password = "", ""
-    return url.href, "Basic " + b64encode(pair.encode()).decode()
+    """The URL without user and password, and the Authorization value they stand for."""
+    read = read_web_url(text)
+    if read is not None:
+        return read
+    message = 'must match format "uri" with http or https'
+    reading.wrong(("url",), message, "format", {"format": "uri"})
+    return _PLACEHOLDER, ""
 
 
 def _read_headers(

@@ -6,6 +6,7 @@ Called by wire/v1_extract.py. What passes here can be put on the wire as it is.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
@@ -45,29 +46,29 @@ _COOKIE_BREAKING = re.compile(r"[\x00-\x1f\x7f;]")
 
 
 def read_headers(
-    given: dict[str, str | list[str] | None], reading: Reading
+    given: Mapping[str, HeaderValue], reading: Reading, where: Steps = ("headers",)
 ) -> dict[str, HeaderValue]:
-    """The headers worth sending; the rest is noted as wrong or ignored."""
+    """The headers worth sending; the rest is noted as wrong or ignored. They stand at `where`."""
     kept: dict[str, HeaderValue] = {}
     total = 0
     for name, value in given.items():
-        size = _header_size(name, value, reading)
+        size = _header_size(name, value, reading, where)
         total += size
         if name.lower() in FRAMING:
             reading.warn(f"header {name} is ignored: it belongs to the connection")
         else:
             kept[name] = value
     if total > HEADERS_LIMIT:
-        _too_long(("headers",), HEADERS_LIMIT, reading)
+        _too_long(where, HEADERS_LIMIT, reading)
     return kept
 
 
-def _header_size(name: str, value: HeaderValue, reading: Reading) -> int:
+def _header_size(name: str, value: HeaderValue, reading: Reading, above: Steps) -> int:
     """Bytes of a header; notes what is wrong with it."""
-    where = ("headers", name)
+    where = (*above, name)
     if not _NAME.fullmatch(name):
         params = {"propertyName": name}
-        reading.wrong(("headers",), "property name must be valid", "propertyNames", params)
+        reading.wrong(above, "property name must be valid", "propertyNames", params)
     lines = [value] if isinstance(value, str) else value or []
     for line in lines:
         if _CONTROL.search(line):

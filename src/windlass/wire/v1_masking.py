@@ -21,6 +21,9 @@ MASK = "***"
 _CREDENTIAL = re.compile(
     r"auth|cookie|token|secret|passw|api[-_]?key|session|credential|signature|jwt|csrf|xsrf", re.I
 )
+_QUERY_SECRET = re.compile(
+    rf"([?&](?:[^=&#]*(?:{_CREDENTIAL.pattern})[^=&#]*|sig|key|code)=)[^&#]+", re.I
+)
 
 
 def echo(document: dict[str, Any], raw: bytes) -> bytes:
@@ -35,6 +38,19 @@ def echo(document: dict[str, Any], raw: bytes) -> bytes:
     if len(text) <= ECHO_LIMIT:
         return text
     return msgspec.json.encode({key: _short(value) for key, value in list(shown.items())[:100]})
+
+
+def hide_callback(callback: Any) -> Any:
+    """A callback, an object or only its URL, with its URL's secrets and all headers masked."""
+    if not isinstance(callback, dict):
+        return _hide_receiver(callback)
+    shown = dict(callback)
+    if "url" in shown:
+        shown["url"] = _hide_receiver(shown["url"])
+    if "headers" in shown:
+        headers = shown["headers"]
+        shown["headers"] = dict.fromkeys(headers, MASK) if isinstance(headers, dict) else MASK
+    return shown
 
 
 def _short(value: Any) -> Any:
@@ -54,6 +70,12 @@ def hide_userinfo(url: Any) -> Any:
         return url
     parsed.username, parsed.password = MASK, ""
     return parsed.href
+
+
+def _hide_receiver(url: Any) -> Any:
+    """The URL without its password and without what looks like a key in its query."""
+    shown = hide_userinfo(url)
+    return _QUERY_SECRET.sub(rf"\1{MASK}", shown) if isinstance(shown, str) else shown
 
 
 def _hide_headers(headers: Any) -> Any:
@@ -80,5 +102,7 @@ _HIDING: dict[str, Callable[[Any], Any]] = {
     "headers": _hide_headers,
     "cookies": _hide_cookies,
     "session": _hide_session,
-    "callback_url": hide_userinfo,
+    "callback": hide_callback,
+    "callback_url": _hide_receiver,
+    "storage_url": hide_userinfo,
 }

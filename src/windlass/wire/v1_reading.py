@@ -5,6 +5,7 @@ Passed through the readers of dialect v1, so that all wrong fields are told at o
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from windlass.errors import Problem
@@ -14,10 +15,14 @@ Steps = tuple[str | int, ...]
 
 
 class Reading:
-    """Collects problems and warnings. `now` is the moment of reading in Unix seconds."""
+    """Collects problems and warnings. `now` is the moment of reading in Unix seconds.
 
-    def __init__(self, now: float) -> None:
+    `may_store` tells whether the caller may have results stored in a folder ("s3://bucket/x/").
+    """
+
+    def __init__(self, now: float, may_store: Callable[[str], bool] = lambda _: True) -> None:
         self.now = now
+        self.may_store = may_store
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
 
@@ -34,6 +39,22 @@ class Reading:
                 params=params,
             )
         )
+
+    def adopt(self, where: Steps, problems: Iterable[Problem]) -> None:
+        """Notes what is wrong in the part of the document at `where`, told as if it were whole."""
+        rule = "#" + "".join(
+            "/items" if isinstance(step, int) else pointer("properties", step) for step in where
+        )
+        for problem in problems:
+            self.problems.append(
+                Problem(
+                    pointer(*where) + problem.path,
+                    problem.message,
+                    keyword=problem.keyword,
+                    schema_path=rule + problem.schema_path.removeprefix("#"),
+                    params=problem.params,
+                )
+            )
 
     def unsupported(self, where: Steps, feature: str, needs: str) -> None:
         """Notes a documented option that this server cannot honour."""

@@ -1,6 +1,7 @@
 """Dialect v1's extraction result: one JSON for sync replies, /results and buckets (5.4, 7.4).
 
-The worker stores what `result_body` returns; the API adds the task object with `with_task`.
+The worker stores what `result_body` returns; the API adds the task object with `with_task`, and
+so does an upload.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ class ResultTask(msgspec.Struct, kw_only=True):
     created_at: Time
     modified_at: Time
     account_name: str
+    output_url: str | UnsetType = UNSET
     status_code: int | UnsetType = UNSET
     error: str | UnsetType = UNSET
     error_type: ErrorType | UnsetType = UNSET
@@ -207,7 +209,37 @@ def empty_result(task: Task) -> bytes:
 
 
 def with_task(result: bytes, task: Task) -> bytes:
-    """A stored result with its task object at the end, without decoding the result."""
+    """A stored result as /results answers it: with its task object at the end (5.4).
+
+    Of a task that succeeded these are the very bytes that its bucket gets; see `task_tail`.
+    """
+    return b"".join((memoryview(readable(result, task))[:-1], task_tail(task)))
+
+
+def readable(result: bytes, task: Task) -> bytes:
+    """A stored result as it may be read: it says so if its bucket did not take it (6.5)."""
+    why = reason(task.state, task.failure)
+    where = output_url(task)
+    if why is None or where is UNSET or error_type(why.code) != "storage_error":
+        return result
+    fields = msgspec.json.decode(result, type=dict[str, msgspec.Raw])
+    notes = msgspec.json.decode(fields["warnings"], type=list[str])
+    notes.append(f"the result could not be stored at {where}, it is kept here: {why.message}")
+    fields["warnings"] = msgspec.Raw(_encoder.encode(notes))
+    return _encoder.encode(fields)
+
+
+def output_url(task: Task) -> str | UnsetType:
+    """The address of the task's object, known from its creation on (6.3)."""
+    upload = task.delivery.upload if task.delivery else None
+    return UNSET if upload is None else upload.url
+
+
+def task_tail(task: Task) -> bytes:
+    """What follows a stored result without its last byte: its task object and the closing brace.
+
+    A large result can be streamed before it, without decoding it.
+    """
     why = reason(task.state, task.failure)
     view = ResultTask(
         id=task.id,
@@ -215,12 +247,13 @@ def with_task(result: bytes, task: Task) -> bytes:
         created_at=timestamp(task.created_at),
         modified_at=timestamp(task.modified_at),
         account_name=task.account,
+        output_url=output_url(task),
         status_code=UNSET if task.status_code is None else task.status_code,
         error=why.message if why else UNSET,
         error_type=error_type(why.code) if why else UNSET,
         error_code=why.code if why else UNSET,
     )
-    return b"".join((memoryview(result)[:-1], b',"task":', _encoder.encode(view), b"}"))
+    return b"".join((b',"task":', _encoder.encode(view), b"}"))
 
 
 def legacy_result(result: bytes) -> bytes:

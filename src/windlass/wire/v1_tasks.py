@@ -5,14 +5,15 @@ The API answers with it. `base` is the address that links start with, without a 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from windlass.model.task import ListPage, State, Task
 from windlass.wire.v1_extract import query_of
+from windlass.wire.v1_results import output_url, readable
 from windlass.wire.v1_terms import (
     STATES,
     STATUSES,
@@ -40,6 +41,10 @@ class TaskItem(msgspec.Struct, kw_only=True):
     input: Any
     query: Any = msgspec.field(name="_query")
     api_type: str
+    output_url: (
+        Annotated[str, Meta(description="Where the result is stored once state is success.")]
+        | UnsetType
+    ) = UNSET
     status_code: int | UnsetType = UNSET
     error: str | UnsetType = UNSET
     error_type: ErrorType | UnsetType = UNSET
@@ -116,6 +121,7 @@ def creation_reply(task: Task, base: str) -> bytes:
         input=msgspec.Raw(task.input.encode()),
         query=query_of(msgspec.json.decode(task.input)),
         api_type=task.api,
+        output_url=output_url(task),
     )
     return _encoder.encode(CreationReply(task_id=task.id, task=detail))
 
@@ -124,7 +130,7 @@ def task_reply(task: Task, base: str, result: bytes | None = None) -> bytes:
     """Answer to reading a task, with its result inside if given."""
     view = _detail(task, base)
     if result is not None:
-        view.result = msgspec.Raw(result)
+        view.result = msgspec.Raw(readable(result, task))
     return _encoder.encode(TaskReply(task=view))
 
 
@@ -174,6 +180,7 @@ def _common(task: Task, base: str) -> dict[str, Any]:
         "input": msgspec.Raw(task.input.encode()),
         "query": query_of(msgspec.json.decode(task.input)),
         "api_type": task.api,
+        "output_url": output_url(task),
         "status_code": UNSET if task.status_code is None else task.status_code,
         "error": (why.message or why.code) if why else UNSET,
         "error_type": error_type(why.code) if why else UNSET,
