@@ -1,0 +1,300 @@
+"""What a task's end sets off, in a real PostgreSQL, without any receiver or bucket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+from pgqueuer.domain.models import Job
+
+from tests.support.engine import SETTINGS, Engine
+from tests.support.postgres import emptied_database, running_postgres
+from tests.support.waiting import eventually_async
+from windlass.model.delivery import Delivery, Sight, Upload, Webhook
+from windlass.model.page import Failure
+from windlass.model.task import State, Task
+from windlass.storage.database import Database
+from windlass.storage.maintenance import Maintenance
+from windlass.storage.queue import DELIVERIES
+
+HOOK = Webhook(url="http://receiver.test/hook?key=1", headers={"X-Team": "seo"})
+BOTH = Delivery(upload=Upload(url="s3://lake/a.json"), webhook=HOOK, base="http://w.test")
+ONLY_HOOK = Delivery(webhook=HOOK)
+DOWN = Failure("connection_refused", "no", retryable=True)
+DENIED = Failure("storage_denied", "no")
+LANE = "hook:{}:http://receiver.test:80/hook"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[str]:
+    async with running_postgres() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def database(server: str) -> AsyncIterator[Database]:
+    opened = await Database.open(await emptied_database(server))
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def engine(database: Database) -> Engine:
+    return await Engine(database).open()
+
+
+async def start(engine: Engine) -> tuple[Task, Job]:
+    """Claims the one task that may start now."""
+    await engine.admission.recover()  # arms the lanes of follow-ups, as a worker would
+    await engine.admit_all()
+    (job,) = await engine.jobs()
+    return await engine.claim(job), job
+
+
+async def run(engine: Engine, **outcome: Any) -> Task:
+    """Starts the one task that may start now, and ends it so."""
+    task, job = await start(engine)
+    assert await engine.finish(task, job, **outcome)
+    return task
+
+
+async def children(engine: Engine, parent: UUID) -> list[tuple[str, str]]:
+    rows = await engine.database.relaxed.fetch(
+        "SELECT kind, state::text FROM task WHERE parent_id = $1 ORDER BY created_at", parent
+    )
+    return [tuple(row) for row in rows]
+
+
+# ---------------------------------------------------------------- order of events
+
+
+async def test_an_upload_holds_its_parent_in_progress_and_then_ends_it(engine: Engine) -> None:
+    (task_id,) = await engine.accept(delivery=BOTH)
+    await run(engine, status_code=200)
+    parked = await engine.tasks.get(engine.account, task_id)
+    assert (parked.state, parked.result_address) == (State.RUNNING, "results/x")
+    upload = await run(engine)
+    assert (upload.kind, upload.parent_id) == ("upload", task_id)
+    ended = await engine.tasks.get(engine.account, task_id)
+    assert (ended.state, ended.modified_at) == (State.SUCCEEDED, parked.modified_at)
+    webhook = await run(engine)
+    assert (webhook.kind, webhook.parent_id) == ("webhook", task_id)
+    assert webhook.lane == LANE.format(engine.account.id)
+
+
+async def test_no_webhook_waits_before_the_upload_has_ended(engine: Engine) -> None:
+    (task_id,) = await engine.accept(delivery=BOTH)
+    await run(engine)
+    assert await children(engine, task_id) == [("upload", "waiting")]
+    await run(engine)
+    assert await children(engine, task_id) == [("upload", "succeeded"), ("webhook", "waiting")]
+
+
+async def test_a_failed_upload_fails_its_parent_and_the_webhook_still_goes(engine: Engine) -> None:
+    (task_id,) = await engine.accept(delivery=BOTH)
+    await run(engine, status_code=200)
+    await run(engine, state=State.FAILED, failure=DENIED)
+    ended = await engine.tasks.get(engine.account, task_id)
+    assert ended.state == State.FAILED
+    assert ended.failure is not None
+    assert ended.failure.code == "storage_denied"
+    assert ended.result_address == "results/x"
+    assert ("webhook", "waiting") in await children(engine, task_id)
+
+
+async def test_an_upload_that_is_retried_leaves_its_parent_parked(engine: Engine) -> None:
+    (task_id,) = await engine.accept(delivery=BOTH)
+    await run(engine)
+    await run(engine, state=State.QUEUED, failure=DOWN, retry_in_s=60.0)
+    assert await engine.state(task_id) == State.RUNNING
+
+
+async def test_a_failed_task_is_not_uploaded_but_told(engine: Engine) -> None:
+    (task_id,) = await engine.accept(delivery=BOTH)
+    await run(engine, state=State.FAILED, failure=DOWN)
+    assert await children(engine, task_id) == [("webhook", "waiting")]
+
+
+async def test_a_late_outcome_delivers_nothing(engine: Engine) -> None:
+    (task_id,) = await engine.accept(delivery=BOTH)
+    first, job = await start(engine)
+    await engine.claim(job)
+    assert not await engine.finish(first, job)
+    assert await children(engine, task_id) == []
+
+
+async def test_a_failed_webhook_never_changes_its_task(engine: Engine) -> None:
+    (task_id,) = await engine.accept(delivery=ONLY_HOOK)
+    await run(engine)
+    await run(engine, state=State.FAILED, failure=DOWN, healthy=False)
+    assert await engine.state(task_id) == State.SUCCEEDED
+
+
+# ---------------------------------------------------------------- ended by others
+
+
+async def test_a_cancelled_task_takes_its_upload_along_and_is_told(engine: Engine) -> None:
+    (task_id,) = await engine.accept(delivery=BOTH)
+    await run(engine)
+    upload, job = await start(engine)
+    task, lanes = await engine.tasks.cancel(engine.account, task_id)
+    assert task.state == State.CANCELLED
+    assert list(lanes) == [LANE.format(engine.account.id)]
+    assert not await engine.finish(upload, job)
+    assert await children(engine, task_id) == [("upload", "cancelled"), ("webhook", "waiting")]
+
+
+async def test_an_upload_that_ends_after_a_cancel_neither_revives_nor_tells_twice(
+    engine: Engine,
+) -> None:
+    (task_id,) = await engine.accept(delivery=BOTH)
+    await run(engine)
+    await engine.database.relaxed.execute(
+        "UPDATE task SET state = 'cancelled' WHERE id = $1", task_id
+    )
+    await run(engine)
+    assert await engine.state(task_id) == State.CANCELLED
+    assert await children(engine, task_id) == [("upload", "succeeded")]
+
+
+async def test_a_delivery_cannot_be_cancelled_by_its_id(engine: Engine) -> None:
+    (task_id,) = await engine.accept(delivery=BOTH)
+    await run(engine)
+    upload, _ = await start(engine)
+    await engine.tasks.cancel(engine.account, upload.id)
+    assert await children(engine, task_id) == [("upload", "running")]
+
+
+async def test_a_task_never_started_in_time_is_told(database: Database) -> None:
+    engine = await Engine(database).open()
+    (task_id,) = await engine.accept(delivery=BOTH)
+    await database.relaxed.execute("UPDATE task SET created_at = now() - interval '2 days'")
+    await engine.maintenance.tidy()
+    assert await engine.state(task_id) == State.FAILED
+    assert await children(engine, task_id) == [("webhook", "waiting")]
+
+
+async def test_an_upload_nobody_takes_for_days_fails_with_its_parent(engine: Engine) -> None:
+    (task_id,) = await engine.accept(delivery=BOTH)
+    await run(engine)
+    await run(engine, state=State.QUEUED, failure=DOWN, retry_in_s=9e6)
+    await engine.database.relaxed.execute(
+        "UPDATE task SET tried_since = now() - interval '73 hours' WHERE kind = 'upload'"
+    )
+    await engine.maintenance.tidy()
+    ended = await engine.tasks.get(engine.account, task_id)
+    assert ended.state == State.FAILED
+    assert ended.failure is not None
+    assert ended.failure.code == "delivery_expired"
+    assert ("webhook", "waiting") in await children(engine, task_id)
+
+
+async def test_a_task_is_kept_while_its_news_is_under_way(database: Database) -> None:
+    engine = await Engine(database).open()
+    maintenance = Maintenance(database, replace(SETTINGS, result_ttl=60))
+    (task_id,) = await engine.accept(delivery=ONLY_HOOK)
+    await run(engine)
+    await database.relaxed.execute(
+        "UPDATE task SET finished_at = now() - interval '1 day' WHERE id = $1", task_id
+    )
+    await maintenance.tidy()
+    assert (await engine.tasks.get(engine.account, task_id)).result_expired
+    await run(engine)
+    await maintenance.tidy()
+    assert await database.relaxed.fetchval("SELECT count(*) FROM task WHERE id = $1", task_id) == 0
+
+
+# ---------------------------------------------------------------- attempts and breakers
+
+
+async def test_every_attempt_of_a_delivery_is_a_row(engine: Engine) -> None:
+    await engine.accept(delivery=ONLY_HOOK)
+    await run(engine)
+    refused = Sight(status_code=500, duration_ms=7, answer="no\x00")
+    webhook = await run(
+        engine, state=State.QUEUED, failure=DOWN, retry_in_s=0.05, sight=refused, healthy=False
+    )
+
+    async def due() -> bool:
+        await engine.admission.admit()
+        return bool(await engine.jobs())
+
+    await eventually_async(due, "the retry is due")
+    await run(engine, sight=Sight(status_code=204, duration_ms=3), healthy=True)
+    rows = await engine.database.relaxed.fetch(
+        "SELECT number, outcome, code, status_code, duration_ms, answer, next_at IS NOT NULL"
+        " FROM attempt WHERE task_id = $1 ORDER BY number",
+        webhook.id,
+    )
+    assert [tuple(row) for row in rows] == [
+        (1, "retried", "connection_refused", 500, 7, "no", True),
+        (2, "succeeded", None, 204, 3, "", False),
+    ]
+
+
+async def lane(engine: Engine) -> Any:
+    key = LANE.format(engine.account.id)
+    return await engine.database.relaxed.fetchrow(
+        "SELECT *, next_at - now() > interval '50 seconds' AS postponed FROM lane WHERE key = $1",
+        key,
+    )
+
+
+async def finish_deliveries(engine: Engine, **outcome: Any) -> int:
+    """Ends all deliveries that may start now."""
+    await engine.admission.recover()
+    await engine.admit_all()
+    jobs = await engine.jobs()
+    for job in jobs:
+        assert job.entrypoint == DELIVERIES
+        assert await engine.finish(await engine.claim(job), job, **outcome)
+    return len(jobs)
+
+
+async def ended_tasks(engine: Engine, count: int) -> None:
+    """Tasks with webhooks, done."""
+    for _ in range(count):
+        await engine.accept(delivery=ONLY_HOOK)
+        await engine.admit_all()
+        for job in await engine.jobs():
+            if job.entrypoint != DELIVERIES:
+                await engine.finish(await engine.claim(job), job)
+
+
+async def test_an_unproven_endpoint_gets_one_webhook_at_a_time(engine: Engine) -> None:
+    await ended_tasks(engine, 5)
+    assert await finish_deliveries(engine, healthy=True) == 1
+    await engine.admission.admit([LANE.format(engine.account.id)])
+    assert len(await engine.jobs()) == 4
+
+
+async def test_an_endpoint_that_keeps_failing_is_left_alone_but_for_a_probe(engine: Engine) -> None:
+    await ended_tasks(engine, 12)
+    key = LANE.format(engine.account.id)
+    failed = {"state": State.FAILED, "failure": DOWN, "healthy": False}
+    for _ in range(10):
+        assert await finish_deliveries(engine, **failed) == 1
+        await engine.admission.admit([key])
+    await finish_deliveries(engine, **failed)  # one was under way when it opened
+    assert (await lane(engine))["postponed"]
+    assert await finish_deliveries(engine) == 0
+    await engine.admission.arm([key])
+    await engine.admission.admit([key])
+    assert await engine.jobs() == []
+    await engine.database.relaxed.execute("UPDATE lane SET open_until = now(), next_at = now()")
+    assert await finish_deliveries(engine, healthy=True) == 1
+    assert (await lane(engine))["open_until"] is None
+
+
+async def test_pages_and_deliveries_have_room_of_their_own(database: Database) -> None:
+    engine = await Engine(database).open(slots=1)
+    await ended_tasks(engine, 1)
+    await engine.accept(10)
+    await engine.admission.recover()
+    await engine.admit_all()
+    pools = sorted(job.entrypoint for job in await engine.jobs())
+    assert pools == ["delivery", "task", "task"]
