@@ -94,7 +94,10 @@ async def test_the_page_names_every_path_and_loads_nothing(client: httpx.AsyncCl
 
 async def test_error_codes_are_documented(client: httpx.AsyncClient) -> None:
     codes = {item["code"]: item for item in describe()["x-error-codes"]}
-    assert codes["dns_failed"]["status"] == 500
+    assert codes["dns_failed"]["statuses"] == [500]
+    assert codes["unexpected_status"]["statuses"] == [200]
+    assert codes["request_timeout"]["statuses"] == [555, 200]
+    assert codes["storage_denied"]["statuses"] == []
     assert codes["dns_failed"]["error_type"] == "connection_error"
     assert all(item["meaning"] for item in codes.values())
     text = (await client.get("/docs")).text

@@ -16,7 +16,7 @@ from windlass.errors import (
     TargetError,
     WindlassError,
 )
-from windlass.wire.v1_errors import HTTP_STATUS
+from windlass.wire.v1_errors import sync_statuses
 from windlass.wire.v1_terms import ERROR_TYPES
 
 _INTRO = """\
@@ -29,8 +29,8 @@ which is the vendor's. Where they stand:
 
 **HTTP** is the status of the answer to a synchronous extract, or to the call that the error is
 about. 200 there means that the target did answer: the result comes with `status` `failed`, the
-target's `status_code` and the data that could be made. An asynchronous task that fails has the
-state `error`; reading it and its result gives 200.
+target's `status_code` and the data that could be made. None means that only tasks and deliveries
+meet it. An asynchronous task that fails has the state `error`; reading it and its result gives 200.
 
 **Again** tells whether the server itself starts the task again when the failure may pass, up to
 `WINDLASS_MAX_ATTEMPTS` starts. Requests with methods that may not be repeated (POST, PATCH) are
@@ -42,21 +42,6 @@ _FAMILIES: tuple[tuple[type[WindlassError], str, str], ...] = (
     (DeliveryError, "Delivery", "The receiver or the bucket can act."),
     (EngineError, "The server", "The operator can act. Details are in the log, not in answers."),
 )
-
-_WITH_ANSWER = frozenset(
-    {
-        "bad_encoding",
-        "body_too_large",
-        "body_truncated",
-        "decompression_bomb",
-        "parse_timeout",
-        "parser_crashed",
-        "unexpected_status",
-    }
-)
-"""What can only happen to a page that came."""
-_MAYBE_WITH_ANSWER = frozenset({"invalid_response", "read_timeout"})
-"""What can happen before a page came and while it came."""
 
 _FAMILY_ONLY = frozenset({"error", "bad_request", "target_error"})
 """Roots of the tree that nothing raises by themselves."""
@@ -170,18 +155,10 @@ def below(root: type[WindlassError]) -> Iterator[type[WindlassError]]:
 def _row(kind: type[WindlassError]) -> list[str]:
     return [
         code(kind.code),
-        _http(kind.code),
+        " or ".join(map(str, sync_statuses(kind))) or "none",
         code(ERROR_TYPES[kind.code]),
         "yes" if kind.retryable and not issubclass(kind, RequestError) else "no",
         str(status_of(kind())),
         (kind.__doc__ or "").strip().splitlines()[0].rstrip(".") + ".",
         ADVICE[kind.code],
     ]
-
-
-def _http(name: str) -> str:
-    if name in _WITH_ANSWER:
-        return "200"
-    if name in _MAYBE_WITH_ANSWER:
-        return f"{HTTP_STATUS[name]} or 200"
-    return str(HTTP_STATUS[name])

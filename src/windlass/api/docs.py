@@ -84,10 +84,14 @@ def _answers(operation: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 def _codes(codes: list[dict[str, Any]]) -> str:
     rows = [
-        (item["code"], f"{item['status']}, {escape(item['error_type'])}", item["meaning"])
+        (item["code"], f"{_statuses(item)}, {escape(item['error_type'])}", item["meaning"])
         for item in codes
     ]
     return _table(("error_code", "status of a synchronous call, error_type", "meaning"), rows)
+
+
+def _statuses(item: dict[str, Any]) -> str:
+    return " or ".join(map(str, item["statuses"])) or "none"
 
 
 def _schema(name: str, schema: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ import windlass
 from windlass.api.operations import OPERATIONS, Operation
 from windlass.errors import WindlassError
 from windlass.wire import ajv
-from windlass.wire.v1_errors import http_status
+from windlass.wire.v1_errors import sync_statuses
 from windlass.wire.v1_terms import error_type
 
 _TITLE = "Windlass"
@@ -67,11 +67,13 @@ def describe(operations: tuple[Operation, ...] = OPERATIONS) -> dict[str, Any]:
 
 
 def error_codes() -> list[dict[str, Any]]:
-    """Every `error_code`, with what a synchronous call answers and the coarse `error_type`."""
+    """Every `error_code` with its coarse `error_type` and the `statuses` that a synchronous call
+    may answer with: 200 with status `failed` if the target did answer, none if only tasks meet
+    the error."""
     return [
         {
             "code": kind.code,
-            "status": http_status(kind.code),
+            "statuses": list(sync_statuses(kind)),
             "error_type": error_type(kind.code),
             "meaning": kind().message,
         }

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from windlass.errors import (
+    DeliveryError,
     InvalidRequest,
     MethodNotAllowed,
     Problem,
@@ -90,6 +91,30 @@ HTTP_STATUS: dict[str, int] = {
 }
 """HTTP status of every code in the error tree. 2.8 for refused addresses, D for 501 and 555;
 503 is ours, for trouble of our own that passes: the SDK tries again, as nothing was created."""
+
+ANSWERED = frozenset(
+    (
+        "bad_encoding",
+        "body_too_large",
+        "body_truncated",
+        "decompression_bomb",
+        "parse_timeout",
+        "parser_crashed",
+        "unexpected_status",
+    )
+)
+"""Codes of what can only happen to a page that came."""
+MAYBE_ANSWERED = frozenset(
+    (
+        "connection_failed",
+        "connection_lost",
+        "invalid_response",
+        "read_timeout",
+        "request_timeout",
+        "tls_failed",
+    )
+)
+"""Codes of what can happen before a page comes and while it comes."""
 
 INVALID = "PARAMETERS_FAILED_JSON_SCHEMA_VALIDATION_ERROR"
 
@@ -184,6 +209,20 @@ _PASSING = (("x-should-retry", "true"), ("retry-after", "1"))
 def http_status(code: str) -> int:
     """The HTTP status of an error code; codes of other versions count as internal."""
     return HTTP_STATUS.get(code, 500)
+
+
+def sync_statuses(kind: type[WindlassError]) -> tuple[int, ...]:
+    """What a synchronous call that meets such an error may answer with (contract 7.3, 8).
+
+    200: the target did answer, the result says `failed`. Nothing: only tasks meet it.
+    """
+    if issubclass(kind, DeliveryError):
+        return ()
+    if kind.code in ANSWERED:
+        return (200,)
+    if kind.code in MAYBE_ANSWERED:
+        return (http_status(kind.code), 200)
+    return (http_status(kind.code),)
 
 
 def envelope(error: WindlassError, request_id: UUID) -> Envelope:
