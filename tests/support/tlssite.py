@@ -40,7 +40,7 @@ class Authority:
     def context(self, *names: str, days: int = 30, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
         """A server's context with a certificate for names ("DNS:site.test", "IP:127.0.0.1")."""
         stem = self.folder / "-".join(names).replace(":", "_")
-        (stem.with_suffix(".ext")).write_text(f"subjectAltName={','.join(names)}\n")
+        Path(f"{stem}.ext").write_text(f"subjectAltName={','.join(names)}\n")
         request = ["req", *_EC, "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", "/CN=x"]
         _openssl(*request)
         ca = ["-CA", str(self.certificate), "-CAkey", str(self.folder / "ca.key")]

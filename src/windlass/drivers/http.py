@@ -18,7 +18,6 @@ from windlass.drivers.http_ways import Way, Ways
 from windlass.drivers.names import PLAIN
 from windlass.drivers.proxies import Proxies
 from windlass.drivers.redirects import Hop, without_fragment
-from windlass.drivers.tolerance import NO_HEAD, AnswerBody
 from windlass.drivers.travel import (
     Answer,
     Errand,
@@ -36,6 +35,7 @@ from windlass.net.decoding import BodyDecoder
 from windlass.net.guard import AddressGuard
 from windlass.net.http_failures import FOREIGN, translated
 from windlass.net.resolving import Resolve
+from windlass.net.tolerance import NO_HEAD, AnswerBody
 from windlass.settings import Settings
 
 

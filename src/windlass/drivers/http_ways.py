@@ -18,7 +18,6 @@ from aiohttp import (
 )
 from yarl import URL
 
-from windlass.drivers.tolerance import make_tolerant
 from windlass.net.dialling import Dial, connector_for
 from windlass.net.egress import Egress
 from windlass.net.guard import AddressGuard
@@ -101,9 +100,8 @@ class Ways:
         connect_s, read_s = self._settings.connect_timeout, self._settings.read_timeout
         # The egress proxy listens on loopback and checks what it dials itself.
         dial = Dial(self._resolve, None if proxied else self._guard, connect_s)
-        connector = connector_for(dial, _IDLE_S if kept else None)
         return ClientSession(
-            connector=make_tolerant(connector),
+            connector=connector_for(dial, _IDLE_S if kept else None),
             cookie_jar=DummyCookieJar(),
             timeout=ClientTimeout(
                 total=None, connect=connect_s, sock_connect=connect_s, sock_read=read_s

@@ -27,7 +27,6 @@ from windlass.drivers.looks import look_of
 from windlass.drivers.names import STEALTH
 from windlass.drivers.proxies import Proxies
 from windlass.drivers.redirects import Hop, without_fragment
-from windlass.drivers.tolerance import NO_HEAD
 from windlass.drivers.travel import (
     Answer,
     Errand,
@@ -46,6 +45,7 @@ from windlass.net.cookies import CookieJar
 from windlass.net.decoding import BodyDecoder
 from windlass.net.guard import AddressGuard
 from windlass.net.resolving import Resolve
+from windlass.net.tolerance import NO_HEAD
 from windlass.settings import Settings
 
 _CRUMBS = 20_000

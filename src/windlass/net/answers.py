@@ -1,6 +1,6 @@
 """HTTP/1 answers as sites really send them: heads with flaws in them, chunks, early ends.
 
-Pure reading of bytes, used by drivers/tolerance.py. Where browsers go on, this goes on, and says
+Pure reading of bytes, used by tolerance.py. Where browsers go on, this goes on, and says
 what it had to overlook. It judges one answer at a time and knows no connection.
 """
 

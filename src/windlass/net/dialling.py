@@ -15,6 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from windlass.errors import DnsFailed
 from windlass.net.guard import AddressGuard
 from windlass.net.resolving import Resolve
+from windlass.net.tolerance import make_tolerant
 
 
 class Dial(msgspec.Struct, frozen=True):
@@ -28,9 +29,9 @@ class Dial(msgspec.Struct, frozen=True):
 def connector_for(dial: Dial, keep_s: float | None) -> TCPConnector:
     """A pool of connections; unused ones are kept for `keep_s` seconds, None: not at all.
 
-    How many are open at a time is the caller's to bound.
+    Answers are read as net/tolerance.py does. How many are open at a time is the caller's to bound.
     """
-    return TCPConnector(
+    connector = TCPConnector(
         limit=0,
         use_dns_cache=False,
         resolver=_Names(dial),
@@ -38,6 +39,7 @@ def connector_for(dial: Dial, keep_s: float | None) -> TCPConnector:
         force_close=keep_s is None,
         keepalive_timeout=keep_s,
     )
+    return make_tolerant(connector)
 
 
 class _Names(AbstractResolver):
