@@ -1,0 +1,53 @@
+"""When a failed delivery is tried again. Pure; used by the kinds that deliver and by sender.py."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+_JITTER = 0.2
+_LONGEST_WISH_S = 7 * 86400.0
+_SECONDS = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+
+def next_delay(
+    schedule: Sequence[float],
+    failures: int,
+    retry_after_s: float | None = None,
+    dice: Callable[[], float] = random.random,
+) -> float | None:
+    """Seconds until the try that follows `failures` failed ones; None: that was the last.
+
+    `schedule` holds the seconds before each try, the first included. Without a wish of the receiver
+    a fifth more or less. His wish is honoured between the planned delay and twice that; up to a
+    fifth more, but never less, so that those who were told the same do not come back together.
+    """
+    if failures >= len(schedule):
+        return None
+    planned = schedule[failures]
+    if retry_after_s is None:
+        return planned * (1 + _JITTER * (2 * dice() - 1))
+    wished = max(planned, retry_after_s) * (1 + _JITTER * dice())
+    return min(wished, 2 * planned)
+
+
+def parse_retry_after(text: str | None, now: datetime) -> float | None:
+    """Seconds of a Retry-After header (RFC 9110 section 10.2.3), from 0 to a week.
+
+    None if there is none that can be read.
+    """
+    if text is None:
+        return None
+    text = text.strip()
+    if _SECONDS.fullmatch(text):
+        return min(float(text), _LONGEST_WISH_S)
+    try:
+        moment = parsedate_to_datetime(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        wait_s = (moment - now).total_seconds()
+    except (ValueError, OverflowError, TypeError):
+        return None
+    return min(max(wait_s, 0.0), _LONGEST_WISH_S)

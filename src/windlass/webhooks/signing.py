@@ -1,0 +1,26 @@
+"""Signatures by the Standard Webhooks scheme, one for each active secret. Used by headers.py."""
+
+from __future__ import annotations
+
+import base64
+import secrets as randomness
+from collections.abc import Iterable
+from datetime import datetime
+
+from standardwebhooks import Webhook
+
+_KEY_BYTES = 32
+
+
+def new_secret() -> str:
+    """A fresh secret: "whsec_" and the base64 of 32 random bytes."""
+    return f"whsec_{base64.b64encode(randomness.token_bytes(_KEY_BYTES)).decode()}"
+
+
+def signatures(secrets: Iterable[str], delivery_id: str, at: datetime, body: bytes) -> str:
+    """The value of `webhook-signature`: receivers take any one of them ("v1,… v1,…").
+
+    `at` must be in UTC: the library replaces another zone instead of converting it.
+    """
+    text = body.decode()
+    return " ".join(Webhook(secret).sign(delivery_id, at, text) for secret in secrets)
