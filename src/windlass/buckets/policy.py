@@ -201,7 +201,7 @@ def for_gcs(wanted: Wanted) -> Setup:
             ),
         ),
     )
-    notes += ("The second command replaces the rules of the bucket: keep those that are there.",)
+    notes += ("The last command replaces the rules of the bucket: keep those that are there.",)
     if any("condition" in one for one in bindings):
         notes += ("Conditions need a bucket with uniform bucket-level access.",)
     if wanted.key:
@@ -241,7 +241,7 @@ def _binding(wanted: Wanted, role: str, member: str, below: str | None) -> dict[
     if below is not None:
         name = f"projects/_/buckets/{wanted.bucket}/objects/{below}"
         binding["condition"] = {
-            "title": f"windlass {below}",
+            "title": f"windlass {role.rpartition('.')[2]}",
             "expression": f"resource.name.startsWith({msgspec.json.encode(name).decode()})",
         }
     return binding

@@ -16,7 +16,7 @@ from windlass.cli.output import note, print_json, write_text
 from windlass.errors import InvalidRequest, StorageRejected
 from windlass.settings import load
 
-_STATUSES: dict[Code, int] = {
+STATUSES: dict[Code, int] = {
     "ok": 0,
     "empty": 0,
     "access_denied": exits.REFUSED,
@@ -59,7 +59,7 @@ def test(url: str, mode: Mode, as_json: bool) -> int:
         print_json(found)
     else:
         write_text(_told(found))
-    return _STATUSES[found.code]
+    return STATUSES[found.code]
 
 
 def _told(found: Finding) -> str:
