@@ -48,7 +48,7 @@ BEAT_S = 5.0
 RECOVER_S = 5.0
 TIDY_S = 60.0
 ADMIT_FLOOR_S = 2.0
-_ADMIT_PACE_S = 0.01
+_ADMIT_PACE_S = 0.02
 _DEQUEUE_S = 2.0
 _FULL_RETRY_S = 15.0
 _UNKNOWN_RETRY_S = 30.0
@@ -57,7 +57,7 @@ _STORED_AHEAD = timedelta(hours=2)
 """Bytes are stored before their task ends: by longer when the database or a bucket is away."""
 _RECONNECT_S = 0.3
 _TAKE_AT_ONCE = 32
-_TAKE_PACE_S = 0.008
+_TAKE_PACE_S = 0.02
 
 
 async def run(settings: Settings, dsn: str, worker_id: str, stop: asyncio.Event) -> None:
