@@ -1,0 +1,142 @@
+"""Families: which URLs look as if one program made them, judged by the URL alone.
+
+Used by traps.py (what a family may still cost) and links.py. A family is named by what its URLs
+have in common: "shop.test/list?color&size", "shop.test/calendar/{n}/{n}".
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from functools import lru_cache
+
+from windlass.frontier.parts import take_apart
+
+_MAX_SEGMENT = 60
+_MAX_SEGMENTS = 12
+_MAX_NAMES = 12
+
+_NUMBER = re.compile(r"\d+")
+# Numbers that count or date something: alone, or at one end of a name ("page-3.html", "2024-05").
+_COUNTED = re.compile(r"[\d._:-]*\d[\d._:-]*\Z|.*?\d+(?:\.[A-Za-z]{1,5})?\Z|\d+[._-]")
+_TOKEN = re.compile(
+    r"(?=[^0-9]*[0-9])(?:[0-9a-fA-F]{8,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r"|(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_]{16,})\Z"
+)
+_ENCODED_NAME = re.compile(r"%5B.*?(?:%5D|\Z)|\[.*?(?:\]|\Z)", re.IGNORECASE)
+
+
+class Shape(Enum):
+    """What kind of variety a family has."""
+
+    FOLDER = "folder"
+    """Pages below a folder, each with a name of its own."""
+    NUMBERS = "numbers"
+    TOKENS = "ids"
+    REPEATS = "repeated path parts"
+    PARAMETERS = "query parameters"
+
+
+def shape_of(family: str) -> Shape:
+    """The kind of variety that a family's name says."""
+    if "?" in family:
+        return Shape.PARAMETERS
+    if "/{*}" in family:
+        return Shape.REPEATS
+    if "{x}" in family:
+        return Shape.TOKENS
+    return Shape.NUMBERS if "{n}" in family else Shape.FOLDER
+
+
+@lru_cache(maxsize=4096)
+def families_of(url: str) -> tuple[str, ...]:
+    """The families of a normalised URL, the widest first, at most six.
+
+    The host, the first folder; then, for a path that varies, all below the place where it begins
+    to, and its exact pattern; for a query, its parameters anywhere below the first folder, the
+    path with any parameters, and the path with just these.
+    """
+    parts = take_apart(url)
+    if parts is None:
+        return ()
+    segments = [_general(segment) for segment in parts.path.split("/")[1 : _MAX_SEGMENTS + 1]]
+    top = f"{parts.host}/"
+    if len(segments) > 1 and "{" not in segments[0]:
+        top = f"{top}{segments[0]}/"
+    path = _of_path(parts.host, segments, parts.path)
+    if not parts.query:
+        return tuple(dict.fromkeys((f"{parts.host}/", top, *path)))
+    page = f"{parts.host}/{'/'.join(segments)}?"
+    names = _parameters(parts.query)
+    return tuple(
+        dict.fromkeys((f"{parts.host}/", top, *path[:1], f"{top}*?{names}", page, page + names))
+    )
+
+
+def _general(segment: str) -> str:
+    if len(segment) > _MAX_SEGMENT:
+        return "{x}"
+    if not segment or segment.isalpha():
+        return segment
+    if _TOKEN.match(segment) and not segment.isdigit():
+        return "{x}"
+    return _NUMBER.sub("{n}", segment) if _COUNTED.match(segment) else segment
+
+
+def _of_path(host: str, segments: list[str], path: str) -> tuple[str, ...]:
+    """The families of a path that varies, none of one that does not."""
+    repeated = _first_repeated(path)
+    if repeated is not None:
+        return (f"{host}/{''.join(f'{one}/' for one in segments[:repeated])}{{*}}",)
+    varying = [place for place, segment in enumerate(segments) if "{" in segment]
+    if not varying:
+        return ()
+    widest = f"{host}/{'/'.join(segments[: varying[0] + 1])}"
+    rest = "/*" if any(segments[varying[-1] + 1 :]) else ""
+    return (widest, f"{host}/{'/'.join(segments[: varying[-1] + 1])}{rest}")
+
+
+def _first_repeated(path: str) -> int | None:
+    """Where a path's first part stands that comes again; numbers may come again ("/05/05/")."""
+    segments = path.split("/")[1:]
+    seen: dict[str, int] = {}
+    places: list[int] = []
+    for place, segment in enumerate(segments):
+        if segment and not segment.isdigit():
+            if segment in seen:
+                places.append(seen[segment])
+            seen.setdefault(segment, place)
+    return min(places) if places else None
+
+
+def _parameters(query: str) -> str:
+    """The names of a query's parameters, sorted, each once; "filter[a]" and "filter[b]" are one."""
+    names = {_ENCODED_NAME.sub("", part.partition("=")[0]) for part in query.split("&")}
+    return "&".join(sorted(_general(name) for name in names if name)[:_MAX_NAMES])
+
+
+_PAGING = frozenset(
+    ["page", "p", "pg", "paged", "pagenum", "pageno", "page_no", "offset", "start", "from", "skip"]
+)
+
+
+def turn_of(url: str) -> int:
+    """How long a URL waits while its families have proved nothing: 0 not at all, else by turns.
+
+    The turn of one is over when nothing of a lower turn is under way. What only rearranges pages
+    is then seen after the pages themselves, and has nothing new to offer.
+    """
+    families = families_of(url)
+    if not families:
+        return 0
+    shape = shape_of(families[-1])
+    if shape in (Shape.FOLDER, Shape.NUMBERS):
+        return 0
+    if shape is Shape.TOKENS:
+        return 1
+    if shape is Shape.REPEATS:
+        return 9
+    names = families[-1].rpartition("?")[2].split("&")
+    if len(names) == 1:
+        return 1 if names[0].lower() in _PAGING else 2
+    return min(1 + len(names), 8)
