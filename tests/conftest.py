@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from nimble_python import Nimble
@@ -16,6 +17,11 @@ from tests.support.origin import Origin
 from tests.support.relay import CountingProxy
 from tests.support.server import WindlassServer, logs_of_running_servers, running
 from tests.support.sites import Site
+
+if TYPE_CHECKING:
+    from tests.support.gcs import GCS
+    from tests.support.s3 import S3
+    from tests.support.s3_faults import FaultyS3
 
 StartServer = Callable[..., WindlassServer]
 
@@ -64,6 +70,42 @@ def origin() -> Iterator[Origin]:
         yield site
     finally:
         site.close()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """An S3 that enforces what users were granted; tests make buckets of their own."""
+    from tests.support.s3 import S3
+
+    double = S3()
+    try:
+        yield double
+    finally:
+        double.close()
+
+
+@pytest.fixture
+def faulty_s3() -> Iterator[FaultyS3]:
+    """An S3 that misbehaves as told."""
+    from tests.support.s3_faults import FaultyS3
+
+    double = FaultyS3()
+    try:
+        yield double
+    finally:
+        double.close()
+
+
+@pytest.fixture
+def gcs() -> Iterator[GCS]:
+    """A Google Cloud Storage that enforces roles."""
+    from tests.support.gcs import GCS
+
+    double = GCS()
+    try:
+        yield double
+    finally:
+        double.close()
 
 
 @pytest.fixture(scope="session")
