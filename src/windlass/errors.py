@@ -115,6 +115,12 @@ class ResultsExpired(NotFound):
     code = "results_expired"
 
 
+class NotResendable(RequestError):
+    """Only a delivery that has ended can be sent again"""
+
+    code = "not_resendable"
+
+
 class MethodNotAllowed(RequestError):
     """Method not allowed"""
 

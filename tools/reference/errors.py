@@ -57,6 +57,8 @@ ADVICE: dict[str, str] = {
     "results_not_ready": "Wait until the task's `state` is `success` or `error`, then ask again.",
     "results_expired": "Results are kept for `WINDLASS_RESULT_TTL` after the task ended: extract "
     "the page again.",
+    "not_resendable": "Wait until the delivery has ended: it is still being tried. One that was "
+    "canceled with its task is not sent.",
     "method_not_allowed": "Use a method that the header `allow` names.",
     "slow_request": "Send the body within 60 s.",
     "request_too_large": "Send less, or raise `WINDLASS_BODY_LIMIT`.",

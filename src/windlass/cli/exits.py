@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from windlass.errors import (
+    DeliveryError,
     EngineError,
     NotFound,
+    NotResendable,
     RateLimited,
     RequestError,
     ServerUnreachable,
@@ -38,10 +40,12 @@ _STATUSES: tuple[tuple[type[WindlassError], int], ...] = (
     (SettingsError, USAGE),
     (StorageUnconfigured, USAGE),
     (NotFound, ABSENT),
+    (NotResendable, ABSENT),
     (Unauthorized, REFUSED),
     (RateLimited, REFUSED),
     (RequestError, USAGE),
     (TargetError, TARGET),
+    (DeliveryError, TARGET),
     (EngineError, FAILED),
 )
 """The first class that fits decides."""

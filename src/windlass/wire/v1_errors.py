@@ -37,6 +37,7 @@ HTTP_STATUS: dict[str, int] = {
     "results_not_ready": 404,
     "results_expired": 404,
     "method_not_allowed": 405,
+    "not_resendable": 409,
     "slow_request": 408,
     "request_too_large": 413,
     "rate_limited": 429,
@@ -153,7 +154,7 @@ class ErrorTask(msgspec.Struct, kw_only=True):
 
 
 class ErrorText(msgspec.Struct, kw_only=True):
-    """401, 403, 404, 405, 408 and 413: `error` and `msg` say what is wrong."""
+    """401, 403, 404, 405, 408, 409 and 413: `error` and `msg` say what is wrong."""
 
     status: Literal["failed"] = "failed"
     msg: str
@@ -296,6 +297,11 @@ def _method_not_allowed(status: int, error: WindlassError) -> Envelope:
     return msgspec.structs.replace(plain, headers=(("allow", allow),))
 
 
+def _conflicting(status: int, error: WindlassError) -> Envelope:
+    """The SDK would send a 409 again at once."""
+    return msgspec.structs.replace(_plain(status, error), headers=_FINAL)
+
+
 def _too_slow(status: int, error: WindlassError) -> Envelope:
     return msgspec.structs.replace(_plain(status, error), headers=(("connection", "close"),))
 
@@ -314,6 +320,7 @@ _BODIES: dict[int, Callable[[int, WindlassError], Envelope]] = {
     401: _unauthorized,
     405: _method_not_allowed,
     408: _too_slow,
+    409: _conflicting,
     413: _too_slow,
     429: _rate_limited,
 }

@@ -56,6 +56,7 @@ ERROR_TYPES: dict[str, ErrorType] = {
     "task_not_found": "validation_error",
     "results_not_ready": "validation_error",
     "results_expired": "validation_error",
+    "not_resendable": "validation_error",
     "method_not_allowed": "validation_error",
     "slow_request": "validation_error",
     "request_too_large": "validation_error",
