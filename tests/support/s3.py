@@ -84,9 +84,14 @@ class S3:
 
     def grant(self, actions: Iterable[str], resources: Iterable[str]) -> Access:
         """Keys of a new user who may do just that."""
+        return self.grant_statements(
+            [{"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}]
+        )
+
+    def grant_statements(self, statements: Sequence[dict[str, Any]]) -> Access:
+        """Keys of a new user with these statements of IAM."""
         name = f"user-{uuid.uuid4().hex}"
-        statement = {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
-        document = {"Version": "2012-10-17", "Statement": [statement]}
+        document = {"Version": "2012-10-17", "Statement": list(statements)}
         self._iam.create_user(UserName=name)
         self._iam.put_user_policy(
             UserName=name, PolicyName="granted", PolicyDocument=json.dumps(document)
