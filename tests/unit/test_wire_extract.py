@@ -244,28 +244,6 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], path: str, keyword: str)
     assert wrong(fields) == {path: keyword}
 
 
-DELIVERIES: list[tuple[dict[str, Any], str, str]] = [
-    ({"callback_url": "ftp://receiver.test"}, "/callback_url", "format"),
-    ({"callback_url": "https://receiver.test/x"}, "/callback_url", "unsupported"),
-    ({"storage_type": "s3"}, "", "dependentRequired"),
-    ({"storage_type": "azure"}, "/storage_type", "enum"),
-    ({"storage_url": "s3:///prefix"}, "/storage_url", "pattern"),
-    ({"storage_url": "https://bucket"}, "/storage_url", "pattern"),
-    ({"storage_type": "gs", "storage_url": "s3://b/p"}, "/storage_url", "pattern"),
-    ({"storage_type": "gcs", "storage_url": "gs://b/p"}, "/storage_url", "unsupported"),
-    ({"storage_url": "s3://b", "storage_object_name": "../x"}, "/storage_object_name", "pattern"),
-    ({"storage_url": "s3://b", "storage_object_name": "/x"}, "/storage_object_name", "pattern"),
-    ({"storage_compress": "true"}, "/storage_compress", "type"),
-]
-
-
-@pytest.mark.parametrize(("fields", "path", "keyword"), DELIVERIES)
-def test_asking_for_a_delivery_is_checked_and_never_dropped(
-    fields: dict[str, Any], path: str, keyword: str
-) -> None:
-    assert wrong(fields, asynchronous=True) == {path: keyword}
-
-
 def test_all_wrong_fields_are_named_at_once_whatever_is_wrong_with_them() -> None:
     fields = {"tag": 7, "method": "TRACE", "render": True, "url": "ftp://x", "cookies": [{}]}
     assert wrong(fields) == {
