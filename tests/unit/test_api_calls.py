@@ -460,7 +460,7 @@ async def test_an_undeclared_large_body_is_refused_once_it_is_too_large(verbs: F
 async def test_a_body_that_never_arrives_is_a_408(
     verbs: FakeVerbs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("windlass.api.limits.BODY_WITHIN_S", 0.02)
+    monkeypatch.setattr("windlass.api.bodies.BODY_WITHIN_S", 0.02)
     sent = await send_to(verbs, asyncio.Event().wait)
     assert sent[0]["status"] == 408
 

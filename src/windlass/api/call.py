@@ -33,10 +33,11 @@ class Reply(msgspec.Struct, frozen=True):
 class Call:
     """One request. `id` names it in answers and logs; `task_id` the task it is about, if any.
 
-    `account` is set before a handler sees a call that needs a key.
+    `account` is set before a handler sees a call that needs a key. `release` gives back the room
+    that `body` takes.
     """
 
-    __slots__ = ("account", "body", "id", "receive", "scope", "task_id")
+    __slots__ = ("account", "body", "id", "receive", "release", "scope", "task_id")
 
     account: Account
 
@@ -46,6 +47,12 @@ class Call:
         self.id = uuid4()
         self.task_id = self.id
         self.body = b""
+        self.release: Callable[[], None] = _nothing
+
+    def forget_body(self) -> None:
+        """Makes room for other bodies; nobody needs this one when its task is stored."""
+        self.body = b""
+        self.release()
 
     def header(self, name: bytes) -> str:
         """The first value of a header given in lower case; "" if absent."""
@@ -100,6 +107,10 @@ class Call:
 
 
 Handler = Callable[[Call], Awaitable[Reply]]
+
+
+def _nothing() -> None:
+    """What is to be given back when nothing was taken."""
 
 
 def _refused_query(

@@ -14,8 +14,9 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from windlass.api.authentication import bearer_key
+from windlass.api.bodies import BodyClaim, BodyRoom
 from windlass.api.call import Call, CallerGone, Handler, Reply
-from windlass.api.limits import Allowance, RateLimiter, read_body
+from windlass.api.limits import Allowance, RateLimiter
 from windlass.api.metrics import Metrics
 from windlass.api.verbs import Verbs
 from windlass.errors import (
@@ -40,7 +41,7 @@ class Door:
         self.service = service
         self.metrics = metrics
         self.limiter = RateLimiter(settings.rate_limit)
-        self.body_limit = settings.body_limit
+        self.room = BodyRoom(settings.body_limit)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -117,6 +118,8 @@ class _Passage:
         except Exception as error:  # noqa: BLE001 - the last line: no traceback reaches a caller
             _log_failure(call, error)
             return _refusal(EngineError(), call)
+        finally:
+            call.forget_body()
 
     async def _admit(self) -> None:
         call, door = self._call, self._door
@@ -127,8 +130,9 @@ class _Passage:
             self.allowance = door.limiter.spent(call.account.key_id)
             raise
         if call.scope["method"] == "POST":
-            declared = call.header(b"content-length")
-            call.body = await read_body(call.receive, declared, door.body_limit)
+            claim = BodyClaim(door.room)
+            call.release = claim.end
+            call.body = await claim.read(call.receive, call.header(b"content-length"))
 
 
 def _log_failure(call: Call, error: Exception) -> None:

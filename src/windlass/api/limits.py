@@ -1,24 +1,18 @@
-"""How much callers may ask: requests per second and key, bytes and seconds of a body.
+"""How much callers may ask: requests per second and key.
 
 Asked by the door before anything else happens. State is one float per key, in this process.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
-from starlette.types import Receive
 
-from windlass.api.call import CallerGone
-from windlass.errors import BodyTooLargeRequest, RateLimited, SlowRequest
-
-BODY_WITHIN_S = 60.0
-"""Time a request body may take to arrive."""
+from windlass.errors import RateLimited
 
 _KEYS_REMEMBERED = 10_000
 
@@ -73,31 +67,3 @@ class RateLimiter:
 
     def _forget(self, now: float) -> None:
         self._full_at = {key: full_at for key, full_at in self._full_at.items() if full_at > now}
-
-
-async def read_body(receive: Receive, declared: str, limit: int) -> bytes:
-    """The request's body, at most `limit` bytes; never buffers more.
-
-    `declared` is the Content-Length header or "". Raises BodyTooLargeRequest, SlowRequest, or
-    CallerGone if the connection ends first.
-    """
-    message = f"Request body is larger than {limit} bytes"
-    if declared.isdecimal() and int(declared) > limit:
-        raise BodyTooLargeRequest(message)
-    chunks: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(BODY_WITHIN_S):
-            while True:
-                event = await receive()
-                if event["type"] == "http.disconnect":
-                    raise CallerGone
-                chunk = event.get("body", b"")
-                size += len(chunk)
-                if size > limit:
-                    raise BodyTooLargeRequest(message)
-                chunks.append(chunk)
-                if not event.get("more_body", False):
-                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    except TimeoutError as error:
-        raise SlowRequest from error

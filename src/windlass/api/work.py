@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
+
+import msgspec
 
 from windlass.api.call import Call, CallerGone, Reply
 from windlass.api.verbs import Verbs
+from windlass.buckets.places import allowed
 from windlass.errors import RequestTimeout
 from windlass.model.page import Failure
 from windlass.model.task import State, Task
@@ -30,21 +34,15 @@ class Work:
 
     async def extract_async(self, call: Call) -> Reply:
         """Accepts a task and answers at once."""
-        read = read_extract(call.body, now=time.time(), asynchronous=True)
-        task = await self._service.extract(
-            call.account, read.request, read.input, interactive=False
-        )
-        call.task_id = task.id
+        task, _ = await self._submit(call, asynchronous=True)
         return Reply(creation_reply(task, call.base(self._settings.public_url)))
 
     async def extract(self, call: Call) -> Reply:
         """Submits the same task and waits for it."""
-        read = read_extract(call.body, now=time.time(), asynchronous=False)
-        task = await self._service.extract(call.account, read.request, read.input, interactive=True)
-        call.task_id = task.id
+        task, timeout_ms = await self._submit(call, asynchronous=False)
         budget_s = self._settings.sync_timeout
-        if read.request.timeout_ms is not None:
-            budget_s = min(budget_s, read.request.timeout_ms / 1000 + MARGIN_S)
+        if timeout_ms is not None:
+            budget_s = min(budget_s, timeout_ms / 1000 + MARGIN_S)
         task = await self._wait(call, task, budget_s)
         if not task.state.terminal:
             task = await self._service.cancel(call.account, task.id)
@@ -57,6 +55,25 @@ class Work:
         """The same for readers of the legacy API."""
         reply = await self.extract(call)
         return Reply(legacy_result(reply.body)) if reply.status == 200 else reply
+
+    async def _submit(self, call: Call, *, asynchronous: bool) -> tuple[Task, int | None]:
+        """The stored task and the caller's own budget; what is large is in memory no longer."""
+        settings, account = self._settings, call.account
+        read = read_extract(
+            call.body,
+            now=time.time(),
+            asynchronous=asynchronous,
+            may_store=partial(allowed, settings, account.name),
+        )
+        delivery = read.delivery
+        if delivery is not None:
+            delivery = msgspec.structs.replace(delivery, base=call.base(settings.public_url))
+        task = await self._service.extract(
+            account, read.request, read.input, interactive=not asynchronous, delivery=delivery
+        )
+        call.task_id = task.id
+        call.forget_body()
+        return task, read.request.timeout_ms
 
     async def _answer(self, call: Call, task: Task) -> Reply:
         """The result, whatever the target's status; an error if the target gave no answer."""

@@ -76,7 +76,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
             lane=self.lane,
             priority=self.priority,
             input=self.input,
-            request=self.request,
+            request="{}",
             deadline_s=self.deadline_s,
             created_at=created_at,
             modified_at=created_at,

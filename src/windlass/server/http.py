@@ -20,7 +20,7 @@ HEAD_LIMIT_BYTES = 65_536
 HEAD_TIMEOUT_S = 30.0
 REST_TIMEOUT_S = 90.0
 """Time for the rest of a body after its request was answered; longer than any body may take that
-is still read (api/limits.py)."""
+is still read (api/bodies.py)."""
 
 KEEP_ALIVE_S = 75
 SPARE_FILES = 200
