@@ -364,7 +364,8 @@ def test_every_error_has_an_envelope_of_its_published_type() -> None:
         made = envelope(kind(), ID)
         msgspec.json.decode(made.body, type=kinds.get(made.status, ErrorText))
         final = ("x-should-retry", "false") in made.headers
-        assert final == (made.status >= 500 and made.status != 503)
+        # The SDK repeats these by itself; of ours only a 503 passes.
+        assert final == (made.status == 409 or (made.status >= 500 and made.status != 503))
         ended = failure_envelope(Failure.of(kind()), ID)
         assert (("x-should-retry", "false") in ended.headers) == (ended.status != 503)
 
