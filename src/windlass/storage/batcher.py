@@ -10,7 +10,6 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -19,18 +18,17 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Weight(Generic[Item]):
-    """What an item weighs, and what the items of one batch may weigh together; a heavier one
-    travels alone."""
+    """What an item weighs, and what those that travel together may weigh; a heavier one travels
+    alone."""
 
     of: Callable[[Item], int]
-    limit: int
+    most: int
 
 
 class Batcher(Generic[Item, Answer]):
     """Turns single calls into calls of `flush`, which answers every item in order.
 
-    At most `limit` items travel together, or fewer by their `weight`, and at most `lanes` flushes
-    run at once. If a flush raises, each of its items gets that error; but after an error in
+    At most `limit` items (or their weight) travel together and at most `lanes` flushes run at once. If a flush raises, each of its items gets that error; but after an error in
     `alone_on` each item travels alone, so that one that cannot be flushed does not take the others
     along. Under load (the last batch had company) a batch waits `linger_s` for more; a lone call
     never does.
@@ -40,15 +38,13 @@ class Batcher(Generic[Item, Answer]):
         self,
         flush: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
         *,
-        limit: int = 256,
-        weight: Weight[Item] | None = None,
+        limit: int | Weight[Item] = 256,
         lanes: int = 1,
         linger_s: float = 0.0,
         alone_on: tuple[type[Exception], ...] = (),
     ) -> None:
         self._flush = flush
-        self._limit = limit
-        self._weight = weight
+        self._limit = Weight(_one, limit) if isinstance(limit, int) else limit
         self._free = lanes
         self._linger_s = linger_s
         self._alone_on = alone_on
@@ -80,22 +76,20 @@ class Batcher(Generic[Item, Answer]):
             while self._waiting:
                 # Zero is one turn of the loop: callers that are ready now join this batch.
                 await asyncio.sleep(self._linger_s if self._company else 0)
-                count = min(self._limit, len(self._waiting))
+                count = self._together()
                 self._company = count > 1
-                if self._weight is not None:
-                    count = self._bearable(count, self._weight)
                 await self._send([self._waiting.popleft() for _ in range(count)])
         finally:
             self._free += 1
 
-    def _bearable(self, count: int, weight: Weight[Item]) -> int:
-        """How many of the first `count` items are not too heavy together; never none of some."""
+    def _together(self) -> int:
+        """How many of those that wait may travel together."""
         total = 0
-        for taken, (item, _) in enumerate(islice(self._waiting, count)):
-            total += weight.of(item)
-            if taken and total > weight.limit:
+        for taken, (item, _) in enumerate(self._waiting):
+            total += self._limit.of(item)
+            if taken and total > self._limit.most:
                 return taken
-        return count
+        return len(self._waiting)
 
     async def _send(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         if not batch:  # another lane was faster
@@ -123,3 +117,7 @@ class Batcher(Generic[Item, Answer]):
         for _, future in batch:
             if not future.done():
                 future.set_exception(error)
+
+
+def _one(_: object) -> int:
+    return 1
