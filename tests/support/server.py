@@ -26,6 +26,8 @@ from tests.support.waiting import eventually
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 45.0
 LOOPBACK = "127.0.0.0/8,::1/128"
+CLOUDS = ("AWS_", "GOOGLE_", "STORAGE_EMULATOR_HOST")
+"""Beginnings of variables with which machines tell whose buckets they may write to."""
 COMMAND = Path(sys.executable).with_name("windlass")
 
 # A test run that is killed must not leave servers behind.
@@ -36,7 +38,8 @@ _running: list[WindlassServer] = []
 
 @dataclass
 class WindlassServer:
-    """One server. `settings` are extra WINDLASS_ variables, without the prefix, any case."""
+    """One server. `settings` are extra WINDLASS_ variables, without the prefix, any case, and the
+    clouds' own variables."""
 
     data: Path
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -68,9 +71,10 @@ class WindlassServer:
 
     def environment(self) -> dict[str, str]:
         """The caller's environment with its own settings replaced by this server's."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("WINDLASS_", "NIMBLE_"))}
+        others = ("WINDLASS_", "NIMBLE_", *CLOUDS)
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
         settings = {"ALLOW_ADDRESSES": LOOPBACK, "LOG_FORMAT": "json", **self.settings}
-        return kept | {f"WINDLASS_{name.upper()}": value for name, value in settings.items()}
+        return kept | {variable(name): value for name, value in settings.items()}
 
     def launch(self) -> None:
         """Starts the processes without waiting for them."""
@@ -210,6 +214,12 @@ class WindlassServer:
             timeout=60,
             check=check,
         )
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    upper = name.upper()
+    return upper if upper.startswith(CLOUDS) else f"WINDLASS_{upper}"
 
 
 def role_of(process: Process, known: Mapping[int, Process], root: int) -> str:
