@@ -28,7 +28,8 @@ class Weight(Generic[Item]):
 class Batcher(Generic[Item, Answer]):
     """Turns single calls into calls of `flush`, which answers every item in order.
 
-    At most `limit` items (or their weight) travel together and at most `lanes` flushes run at once. If a flush raises, each of its items gets that error; but after an error in
+    At most `limit` items, or as many as weigh no more, travel together, and at most `lanes` flushes
+    run at once. If a flush raises, each of its items gets that error; but after an error in
     `alone_on` each item travels alone, so that one that cannot be flushed does not take the others
     along. Under load (the last batch had company) a batch waits `linger_s` for more; a lone call
     never does.
