@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -56,8 +57,16 @@ _HANGS_S = 5.0
 _STORED_AHEAD = timedelta(hours=2)
 """Bytes are stored before their task ends: by longer when the database or a bucket is away."""
 _RECONNECT_S = 0.3
+_DRAIN_S = 10.0
+_SUSPECT_LOSSES = 2
+"""Losses from which a task may be what kills workers: two such do not run side by side, lest the
+innocent fail with the guilty."""
+_SUSPECT_RETRY_S = 1.0
 _TAKE_AT_ONCE = 32
 _TAKE_PACE_S = 0.02
+
+
+_LATER = Outcome(state=State.QUEUED, retry_in_s=_SUSPECT_RETRY_S, counts=False)
 
 
 async def run(settings: Settings, dsn: str, worker_id: str, stop: asyncio.Event) -> None:
@@ -104,6 +113,7 @@ class Worker:
         self._kinds: dict[str, Kind] = {}
         self._running: dict[UUID, tuple[asyncio.Task[None], Job]] = {}
         self._cancelled: set[UUID] = set()
+        self._suspect: UUID | None = None
         self._freed: set[str] = set()
         self._refilled: set[str] = set()
         self._admit = asyncio.Event()
@@ -206,7 +216,8 @@ class Worker:
                 return
             structlog.contextvars.bind_contextvars(task=str(task.id), account=task.account)
             started = time.perf_counter()
-            outcome = await self._outcome(task)
+            with self._suspecting(task) as alone:
+                outcome = await self._outcome(task) if alone else _LATER
             if outcome is None:
                 await self._leases.drop(job)
                 return
@@ -218,6 +229,20 @@ class Worker:
             log.warning("attempt_without_database", reason=repr(error))
         except Exception as error:
             log.error("attempt_broke", exc_info=error)
+
+    @contextmanager
+    def _suspecting(self, task: Task) -> Iterator[bool]:
+        """Whether the task may run now: it never killed a worker, or no other suspect runs."""
+        if task.losses < _SUSPECT_LOSSES:
+            yield True
+        elif self._suspect is not None:
+            yield False
+        else:
+            self._suspect = task.id
+            try:
+                yield True
+            finally:
+                self._suspect = None
 
     async def _outcome(self, task: Task) -> Outcome | None:
         """What the attempt comes to; None if the task was cancelled meanwhile."""
@@ -335,6 +360,7 @@ class Worker:
         await self._database.execute("beat", self._id, settings.slots, settings.delivery_slots)
 
     async def _recover(self) -> None:
+        await self._stop_cancelled()
         if count := await self._admission.recover():
             log.warning("tasks_recovered", count=count)
             self._admit.set()
@@ -350,7 +376,15 @@ class Worker:
         )
 
     def _on_cancel(self, payload: str) -> None:
-        task_id = UUID(payload)
+        self._stop_attempt(UUID(payload))
+
+    async def _stop_cancelled(self) -> None:
+        """Should a notice of a cancel get lost, the task stops within seconds all the same."""
+        if self._running:
+            for row in await self._database.fetch("cancelled_tasks", list(self._running)):
+                self._stop_attempt(row["id"])
+
+    def _stop_attempt(self, task_id: UUID) -> None:
         if running := self._running.get(task_id):
             attempt, _ = running
             self._cancelled.add(task_id)
@@ -370,7 +404,10 @@ class Worker:
         if late:
             log.info("tasks_given_back", count=len(late))
             await asyncio.wait(late, timeout=10)
-        await self._outcomes.drain()
+        with suppress(TimeoutError):
+            # With the database away it would take minutes; another worker takes over what is left.
+            async with asyncio.timeout(_DRAIN_S):
+                await self._outcomes.drain()
         for kind in self._kinds.values():
             await kind.aclose()
 

@@ -437,6 +437,78 @@ async def test_a_task_that_cannot_be_read_ends_all_the_same(
     await working
 
 
+class Counting:
+    """A kind that takes its time and counts how many run at once."""
+
+    running = 0
+    most = 0
+    cancelled = 0
+
+    def __init__(self, *_: object) -> None: ...
+
+    async def handle(self, task: Task) -> Outcome:
+        Counting.running += 1
+        Counting.most = max(Counting.most, Counting.running)
+        try:
+            await asyncio.sleep(30 if task.input == '"slow"' else 0.05)
+        except asyncio.CancelledError:
+            Counting.cancelled += 1
+            raise
+        finally:
+            Counting.running -= 1
+        return Outcome(state=State.SUCCEEDED)
+
+    def give_up(self, task: Task, outcome: Outcome) -> Outcome:
+        return outcome
+
+    async def aclose(self) -> None: ...
+
+
+async def test_tasks_that_may_be_killing_workers_do_not_run_side_by_side(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Counting})
+    monkeypatch.setattr(Counting, "most", 0)
+    ids = await engine.accept(3)
+    await engine.database.relaxed.execute("UPDATE task SET losses = 2")
+    settings = replace(SETTINGS, data=tmp_path)
+    stop = asyncio.Event()
+    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
+
+    async def all_done() -> bool:
+        return all([await engine.state(task_id) == State.SUCCEEDED for task_id in ids])
+
+    await eventually_async(all_done, "the innocent succeed")
+    stop.set()
+    await working
+    assert Counting.most == 1
+
+
+async def test_a_cancel_whose_notice_got_lost_still_stops_the_attempt(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Counting})
+    monkeypatch.setattr("windlass.worker.RECOVER_S", 0.2)
+    monkeypatch.setattr(Counting, "cancelled", 0)
+    (task_id,) = await engine.accept(input='"slow"')
+    settings = replace(SETTINGS, data=tmp_path)
+    stop = asyncio.Event()
+    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
+
+    async def started() -> bool:
+        return Counting.running == 1
+
+    async def stopped() -> bool:
+        return Counting.cancelled == 1
+
+    await eventually_async(started, "the attempt runs")
+    await engine.database.relaxed.execute("UPDATE task SET state = 'cancelled'")
+    await eventually_async(stopped, "the attempt is stopped")
+    assert await engine.state(task_id) == State.CANCELLED
+    stop.set()
+    await working
+
+
 # ---------------------------------------------------------------- lists and retention
 
 

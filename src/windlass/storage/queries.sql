@@ -385,6 +385,10 @@ ORDER BY created_at DESC, id DESC LIMIT $4;
 -- How many listed tasks an account has.
 SELECT count(*) FROM task WHERE account_id = $1 AND listed;
 
+-- name: cancelled_tasks
+-- Of these tasks, those that have been cancelled.
+SELECT id FROM task WHERE id = ANY($1::uuid[]) AND state = 'cancelled';
+
 -- name: lock_uploads
 -- A task's uploads under way, locked before the task itself: they end in that order, too.
 SELECT id FROM task
