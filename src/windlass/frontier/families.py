@@ -140,3 +140,10 @@ def turn_of(url: str) -> int:
     if len(names) == 1:
         return 1 if names[0].lower() in _PAGING else 2
     return min(1 + len(names), 8)
+
+
+def varieties(families: tuple[str, ...]) -> frozenset[str]:
+    """Those of a URL's families that vary, as far as they are about one place of a site."""
+    return frozenset(
+        one for one in families if shape_of(one) is not Shape.FOLDER and "*?" not in one
+    )

@@ -50,12 +50,8 @@ def fingerprint(text: str, url: str) -> Fingerprint:
             text = text.replace(part, "")
     raw = text.encode("utf-8", "surrogatepass")
     lines = set(raw.lower().translate(_ENDS, _DIGITS).split(b"\n"))
-    # Multiplied, since neighbouring checksums of similar lines would make a poor sample.
-    hashed = [
-        (crc32(unit) * 0x9E3779B1 % _SPACE) << 32 | len(unit)
-        for unit in (lines if max(map(len, lines)) <= _MAX_UNIT else _cut(lines))
-        if len(unit) > 2
-    ]
+    hashed = [crc32(line) << 32 | len(line) for line in lines if 2 < len(line) <= _MAX_UNIT]
+    hashed += [crc32(part) << 32 | len(part) for part in _cut(lines)]
     hashed.sort()
     whole = blake2b(array("Q", hashed).tobytes(), digest_size=8).digest()
     return Fingerprint(
@@ -67,9 +63,11 @@ def fingerprint(text: str, url: str) -> Fingerprint:
 
 
 def _cut(lines: set[bytes]) -> set[bytes]:
+    """The parts of lines that are too long to be one unit."""
     return {
         line[start : start + _MAX_UNIT]
         for line in lines
+        if len(line) > _MAX_UNIT
         for start in range(0, len(line), _MAX_UNIT)
     }
 

@@ -19,7 +19,7 @@ class Parts(NamedTuple):
 
 
 def take_apart(url: str) -> Parts | None:
-    """The parts of a normalised URL, None if it is not http or https. Names of users are left out."""
+    """The parts of a normalised URL, None if it is not http or https. Users are left out."""
     match = _URL.match(url)
     if match is None:
         return None

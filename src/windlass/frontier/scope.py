@@ -142,7 +142,7 @@ def _lies_under(path: str, start: str) -> bool:
 
 
 def _registrable(host: str) -> str:
-    """The name that one owner registered ("blog.x.co.uk" → "x.co.uk"); the host if there is none."""
+    """What one owner registered ("blog.x.co.uk" → "x.co.uk"); the host if there is none."""
     name = host.partition(":")[0]
     if host.startswith("[") or name.rpartition(".")[2].isdigit():
         return host  # an address has no names below it

@@ -1,0 +1,122 @@
+"""From the links of a page to the URLs that a crawl may fetch. One Frontier per crawl and process.
+
+Used by the crawl. It keeps no URLs but a bounded cache: whether one was found before is the
+database's to say, by its unique key.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from windlass.frontier.families import families_of, turn_of, varieties
+from windlass.frontier.identity import Identity, Sameness, identify
+from windlass.frontier.scope import Refusal, Scope
+from windlass.frontier.traps import Candidate
+
+_CACHED = 4096
+
+
+class Placed(NamedTuple):
+    """What the rules say of a URL, whoever named it."""
+
+    identity: Identity
+    refusal: Refusal
+    families: tuple[str, ...]
+    turn: int
+    varieties: frozenset[str]
+
+
+class Discovery(NamedTuple):
+    """The pages that some links mean, once each, in their order, and why others were left out."""
+
+    candidates: list[Candidate]
+    refused: Counter[Refusal]
+
+
+class Frontier:
+    """The rules of one crawl, applied to links."""
+
+    def __init__(self, scope: Scope, rules: Sameness) -> None:
+        self.scope = scope
+        self.rules = rules
+        self._place = lru_cache(maxsize=_CACHED)(self._place_anew)
+
+    def identify(self, url: str) -> Identity | None:
+        """The page that a URL means: for redirect targets and canonical URLs."""
+        return identify(url, self.rules)
+
+    def start(self, url: str) -> Candidate | None:
+        """The start page, which is fetched whatever the patterns say (contract 10.1)."""
+        placed = self._place(url)
+        if placed is None:
+            return None
+        return _candidate(placed, depth=0, listed=True)
+
+    def listed(self, urls: Iterable[str], depth: int = 1) -> Discovery:
+        """Those of a sitemap. The site itself names them, so they are no trap's."""
+        return self._discover(urls, depth, None)
+
+    def follow(self, links: Iterable[str], page: Candidate) -> Discovery:
+        """Those that a fetched page names: absolute URLs, as the page has them."""
+        return self._discover(links, page.depth + 1, page)
+
+    def _discover(self, urls: Iterable[str], depth: int, found_on: Candidate | None) -> Discovery:
+        candidates: dict[bytes, Candidate] = {}
+        refused: Counter[Refusal] = Counter()
+        own = varieties(found_on.families) if found_on else frozenset()
+        for url in urls:
+            placed = self._place(url)
+            refusal = self._refusal(placed, depth)
+            if placed is None or refusal:
+                refused[refusal] += 1
+            elif placed.identity.key not in candidates:
+                grown = found_on is not None and _grew(found_on, own, placed)
+                candidates[placed.identity.key] = _candidate(
+                    placed, depth=depth, lineage=int(grown), listed=found_on is None
+                )
+        return Discovery(list(candidates.values()), refused)
+
+    def _refusal(self, placed: Placed | None, depth: int) -> Refusal:
+        if placed is None:
+            return "not_web"
+        if not placed.refusal and depth > self.scope.bounds.max_discovery_depth:
+            return "too_deep"
+        return placed.refusal
+
+    def _place_anew(self, url: str) -> Placed | None:
+        identity = identify(url, self.rules)
+        if identity is None:
+            return None
+        families = families_of(identity.url)
+        return Placed(
+            identity,
+            self.scope.refusal(identity.url, 0),
+            families,
+            turn_of(identity.url),
+            varieties(families),
+        )
+
+
+def _grew(finder: Candidate, own: frozenset[str], placed: Placed) -> bool:
+    """Whether a page names a URL of its own kind, or one below its own folder."""
+    if placed.varieties:
+        return not own.isdisjoint(placed.varieties)
+    folder = finder.url.partition("?")[0]
+    folder = folder[: folder.rfind("/") + 1]
+    below = placed.identity.url.partition("?")[0]
+    return below.startswith(folder) and "/" in below[len(folder) :]
+
+
+def _candidate(placed: Placed, *, depth: int, lineage: int = 0, listed: bool = False) -> Candidate:
+    return Candidate(
+        url=placed.identity.url,
+        key=placed.identity.key,
+        depth=depth,
+        families=placed.families,
+        turn=placed.turn,
+        lineage=lineage,
+        listed=listed,
+    )

@@ -1,0 +1,191 @@
+"""What a family of URLs may still cost: it earns fetches by showing something new.
+
+A trap makes URLs for ever and shows the same. No rule about URLs finds it without hitting honest
+sites too, so a family is tried a few times and believed by what it shows. Pure: the crawl keeps a
+row per family (Standing), hands in those of the URLs at hand and stores what comes back.
+
+A page is *novel* if its text is, or if it leads to honest pages that nobody knew. It is *barren* if
+it is not and there is reason for doubt: it has query parameters, a drawn id or a repeated path, or
+its own family grew it (a calendar's next month; a list that only leads on to itself). Else it is
+neither: a page that others name is no trap because it is short, or much like its neighbours.
+
+A family that has had as many barren pages as its start plus its novel ones is stopped; as long as
+outcomes are due, its URLs wait. Novelty counts fully for the narrowest family and once for each
+wider one, so a good parameter ("page") does not pay for the bad ones beside it ("colour"), and
+a narrow family that has proved itself does not answer for what is around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from windlass.frontier.families import Shape, shape_of
+
+IDLE = 99
+"""What is under way if nothing is: a turn above all others."""
+
+_START = 4
+_START_OF_PARAMETERS = 2
+_GROWTH = 3
+_PROVEN = 3
+_BARREN_ANCESTORS = 3
+
+
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one family has shown in one crawl. `admitted - finished` are under way."""
+
+    admitted: int = 0
+    finished: int = 0
+    novel: int = 0
+    barren: int = 0
+    refused: int = 0
+    """URLs refused because of this family."""
+    memory: bytes = b""
+    """Its texts, see likeness.py; at most 1.1 KB."""
+
+
+Standings = Mapping[str, Standing]
+NEW = Standing()
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A URL in scope that a page, a sitemap or the caller named, before it is fetched."""
+
+    url: str
+    key: bytes
+    depth: int
+    families: tuple[str, ...]
+    turn: int = 0
+    """Until its families prove themselves it waits for all of a lower turn (families.py)."""
+    lineage: int = 0
+    """0: named from outside its families; else 1 and the barren pages in a row that led to it."""
+    listed: bool = False
+    """Named by the caller or a sitemap: never held back, and no trap."""
+
+
+class Verdict(NamedTuple):
+    """`family` is the one that decides, "" where it is the turn or nothing."""
+
+    decision: Literal["admit", "hold", "stop"]
+    family: str = ""
+
+
+_ADMIT = Verdict("admit")
+
+
+def judge(candidate: Candidate, standings: Standings, under_way: int = IDLE) -> Verdict:
+    """Whether a URL may be fetched now. `under_way` is the lowest turn of what is being fetched.
+
+    "hold" until that family changes, or until nothing of a lower turn is under way if it names
+    none; with nothing under way, no URL is held. "stop" is final.
+    """
+    if candidate.listed:
+        return _ADMIT
+    families = candidate.families
+    if candidate.lineage > _BARREN_ANCESTORS:
+        return Verdict("stop", families[-1])
+    first = narrowest_proven(families, standings)
+    verdict = _ADMIT
+    for family in families[max(first, 0) :]:
+        found = _judge_family(family, standings.get(family, NEW))
+        if found.decision == "stop":
+            return found
+        if found.decision == "hold":
+            verdict = found
+    if verdict is _ADMIT and first < 0 and candidate.turn > under_way:
+        return Verdict("hold")
+    return verdict
+
+
+def narrowest_proven(families: Sequence[str], standings: Standings) -> int:
+    """Its place, -1 if there is none. Folders prove nothing about what varies in them."""
+    for place in range(len(families) - 1, -1, -1):
+        standing = standings.get(families[place])
+        if standing is not None and _is_proven(standing):
+            return -1 if shape_of(families[place]) is Shape.FOLDER else place
+    return -1
+
+
+def _is_proven(standing: Standing) -> bool:
+    return standing.novel >= _PROVEN and standing.novel > 2 * standing.barren
+
+
+def _judge_family(family: str, standing: Standing) -> Verdict:
+    start = _START_OF_PARAMETERS if _names_parameters(family) else _START
+    left = start + standing.novel - standing.barren
+    due = standing.admitted - standing.finished
+    if left <= 0 and due <= 0:
+        return Verdict("stop", family)
+    if _is_proven(standing):
+        left = start + _GROWTH * standing.novel
+    return Verdict("hold", family) if due >= left else _ADMIT
+
+
+def _names_parameters(family: str) -> bool:
+    return "?" in family and not family.endswith("?") and "*?" not in family
+
+
+class Sifted(NamedTuple):
+    """A verdict for each candidate, in their order, and the families that it changed."""
+
+    verdicts: list[Verdict]
+    changed: dict[str, Standing]
+
+
+def sift(candidates: Sequence[Candidate], standings: Standings, under_way: int = IDLE) -> Sifted:
+    """Judges many URLs at once, lower turns first; each admitted one counts for those after it.
+
+    `standings` must hold every family of the candidates that has one.
+    """
+    changed = dict(standings)
+    touched: set[str] = set()
+    verdicts = [_ADMIT] * len(candidates)
+    for place in sorted(range(len(candidates)), key=lambda at: candidates[at].turn):
+        candidate = candidates[place]
+        verdict = verdicts[place] = judge(candidate, changed, under_way)
+        if verdict.decision == "admit":
+            under_way = min(under_way, candidate.turn)
+            count(candidate.families, changed, admitted=1)
+            touched.update(candidate.families)
+        elif verdict.decision == "stop":
+            count((verdict.family,), changed, refused=1)
+            touched.add(verdict.family)
+    return Sifted(verdicts, {family: changed[family] for family in touched})
+
+
+def count(families: Iterable[str], standings: dict[str, Standing], **more: int) -> None:
+    """Adds to the numbers of families, in place."""
+    for family in families:
+        old = standings.get(family, NEW)
+        values = {name: getattr(old, name) + number for name, number in more.items()}
+        standings[family] = msgspec.structs.replace(old, **values)
+
+
+# ---------------------------------------------------------------- what the crawl says of it
+
+
+class Stopped(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A family that was stopped, for the crawl's answer."""
+
+    family: str
+    reason: str
+    fetched: int
+    refused: int
+
+
+def stopped(standings: Standings) -> list[Stopped]:
+    """The families that URLs were refused for, most refusals first."""
+    found = [
+        Stopped(family, _reason(family, standing), standing.finished, standing.refused)
+        for family, standing in standings.items()
+        if standing.refused
+    ]
+    return sorted(found, key=lambda one: (-one.refused, one.family))
+
+
+def _reason(family: str, standing: Standing) -> str:
+    what = shape_of(family).value
+    return f"{what}: {standing.barren} of {standing.finished} pages showed nothing new"

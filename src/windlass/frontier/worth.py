@@ -1,0 +1,165 @@
+"""What a fetched page was worth to its crawl, and what becomes of the URLs that it names.
+
+`settle` is the one call the crawl makes for every page that it admitted, in the transaction that
+ends the page. Pure; traps.py says what the words mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from windlass.frontier.families import Shape, shape_of
+from windlass.frontier.likeness import Fingerprint, learn, news, recall, stored
+from windlass.frontier.traps import (
+    NEW,
+    Candidate,
+    Standing,
+    Standings,
+    Verdict,
+    count,
+    narrowest_proven,
+    sift,
+)
+
+_MUCH_NEWS = 200
+_SOME_NEWS = 16
+_HARDLY_NEWS = 24
+"""Bytes of text that the families of a page have not shown before."""
+
+Worth = Literal["novel", "barren", "neither"]
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What the fetch of an admitted candidate brought."""
+
+    page: Candidate
+    fingerprint: Fingerprint | None = None
+    """None if there is no text to judge: the fetch failed, the page is an alias or no text."""
+    alias: bool = False
+    """It redirected to a known page, or named one as canonical."""
+    twin: bool = False
+    """Another page of this crawl has the same `likeness`."""
+    copy: bool = False
+    """Another page of this crawl has the same `digest`."""
+
+
+class Settled(NamedTuple):
+    """The page's worth; the URLs that it was first to name, with their lineage, and a verdict for
+    each; the families that changed."""
+
+    worth: Worth
+    candidates: list[Candidate]
+    verdicts: list[Verdict]
+    changed: dict[str, Standing]
+
+
+def settle(seen: Seen, named: Sequence[Candidate], standings: Standings, under_way: int) -> Settled:
+    """Enters a fetched page into its families and judges the URLs that it was first to name.
+
+    `named` are those of its candidates (links.py) that the crawl did not know. `standings` must
+    hold every family of the page and of these that has one; `under_way` is as for `sift`, without
+    this page.
+    """
+    known = dict(standings)
+    worth = _worth(seen, named, known)
+    changed = _enter(seen, worth, known)
+    known.update(changed)
+    if worth == "barren":
+        named = [_grown_by(seen.page, one) for one in named]
+    verdicts, later = sift(named, known, under_way)
+    return Settled(worth, list(named), verdicts, changed | later)
+
+
+def _grown_by(page: Candidate, one: Candidate) -> Candidate:
+    if not one.lineage:
+        return one
+    return msgspec.structs.replace(one, lineage=one.lineage + max(page.lineage, 1))
+
+
+def _worth(seen: Seen, named: Sequence[Candidate], standings: Standings) -> Worth:
+    page = seen.page
+    shape = shape_of(page.families[-1])
+    doubted = shape not in (Shape.FOLDER, Shape.NUMBERS)
+    grown = page.lineage > 0
+    if seen.alias:
+        return "barren" if doubted or (grown and shape is Shape.NUMBERS) else "neither"
+    if seen.fingerprint is None:
+        return "neither"
+    new = 0 if seen.twin else _news(page.families, standings, seen.fingerprint)
+    size = seen.fingerprint.size
+    if new >= _MUCH_NEWS or (new >= _SOME_NEWS and 2 * new >= size):
+        return "novel"
+    leads = _leads(page, named, standings)
+    if shape is Shape.FOLDER:
+        nothing = new < _HARDLY_NEWS and 10 * new <= size
+        return "barren" if grown and nothing and not leads else "neither"
+    if leads:
+        return "novel"
+    return "barren" if doubted or grown or seen.copy else "neither"
+
+
+def _leads(page: Candidate, named: Iterable[Candidate], standings: Standings) -> int:
+    """How many of the URLs that nobody knew are honest pages outside the page's own families."""
+    varying = {one for one in page.families if not _is_folder(one)}
+    own = varying or {page.families[-1]}
+    return sum(own.isdisjoint(one.families) for one in named if _is_honest(one, standings))
+
+
+def _is_honest(candidate: Candidate, standings: Standings) -> bool:
+    if _is_folder(candidate.families[-1]):
+        return True
+    return narrowest_proven(candidate.families, standings) >= 0
+
+
+def _is_folder(family: str) -> bool:
+    return shape_of(family) is Shape.FOLDER
+
+
+# ---------------------------------------------------------------- entering it
+
+
+def _enter(seen: Seen, worth: Worth, standings: Standings) -> dict[str, Standing]:
+    families = seen.page.families
+    changed = {family: standings.get(family, NEW) for family in families}
+    count(families, changed, finished=1)
+    if worth == "novel":
+        _credit(families, changed)
+    elif worth == "barren":
+        own = _is_folder(families[-1])
+        count([one for one in families if own or not _is_folder(one)], changed, barren=1)
+    if seen.fingerprint is not None:
+        _remember(families, changed, seen.fingerprint)
+    return changed
+
+
+def _credit(families: Sequence[str], standings: dict[str, Standing]) -> None:
+    """One for the narrowest family; one for a wider one when the next narrower had its first."""
+    for family in reversed(families):
+        count((family,), standings, novel=1)
+        if standings[family].novel > 1:
+            return
+
+
+def _remembering(families: Sequence[str]) -> list[str]:
+    """Those whose texts are kept: a folder, all below a place that varies, a page of any query.
+
+    The host would hold too much, and the narrower ones are part of these.
+    """
+    paths = [one for one in families[1:] if "?" not in one]
+    return [*paths[:2], *(one for one in families if one.endswith("?"))]
+
+
+def _news(families: Sequence[str], standings: Standings, page: Fingerprint) -> int:
+    memories = (standings.get(one, NEW).memory for one in _remembering(families))
+    return min((news(recall(memory), page) for memory in memories), default=page.size)
+
+
+def _remember(families: Sequence[str], standings: dict[str, Standing], page: Fingerprint) -> None:
+    for family in _remembering(families):
+        old = standings[family]
+        memory = stored(learn(recall(old.memory), page))
+        if memory != old.memory:
+            standings[family] = msgspec.structs.replace(old, memory=memory)
