@@ -11,6 +11,7 @@ import html
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import unquote
 
 import msgspec
 
@@ -23,6 +24,7 @@ from windlass.errors import (
     StorageRejected,
     StorageTimeout,
     StorageUnavailable,
+    StorageUnconfigured,
     WindlassError,
 )
 
@@ -33,6 +35,8 @@ _REASON = re.compile(r'(?:message|error): "([^"]{1,200})"')
 _KIND = re.compile(r"kind: (Timeout|Connect|Interrupted|Request|Decode|Unknown)\b")
 _SHOWN = 300
 
+_SIGNING_IN = "signing in"
+"""The request was not about the bucket: credentials were asked for."""
 _MISSING = {"NoSuchBucket"}
 _EXISTS = {"PreconditionFailed"}
 _ELSEWHERE = {
@@ -103,13 +107,10 @@ def told(operation: str, place: Place) -> Iterator[None]:
     except WindlassError:
         raise
     except Exception as error:  # noqa: BLE001 - its classes have no common base
-        cause = read(error, operation)
-    else:
-        return
-    raise failure(cause, place)
+        raise failure(read(error, operation, place), place) from None
 
 
-def read(error: Exception, operation: str) -> Cause:
+def read(error: Exception, operation: str, place: Place) -> Cause:
     """The cause of an exception of the library; `operation` unless the text names it."""
     text = str(error)
     head = text.split("\n\nDebug source", 1)[0]
@@ -118,7 +119,7 @@ def read(error: Exception, operation: str) -> Cause:
     batch = _BATCH.search(head)
     unanswered = "" if status else (reason[1] if reason else _tail(head))
     return Cause(
-        operation=_operation(head) or operation,
+        operation=_operation(head, place) or operation,
         status=int(status[1]) if status else 0,
         code=element(head, "Code") or (batch[1] if batch else ""),
         message=element(head, "Details") or element(head, "Message") or unanswered,
@@ -154,11 +155,14 @@ def failure(cause: Cause, place: Place) -> DeliveryError:
     service = "Amazon S3" if place.scheme == "s3" else "Google Cloud Storage"
     said = ": ".join(part for part in (cause.code or _status(cause), cause.message) if part)
     hint = _HINTS.get(cause.code, "").format(prefix=_prefix(place))
-    text = f"{cause.operation} on bucket {place.bucket!r} ({service}) failed: {said or 'no answer'}"
+    doing = f"{cause.operation} for" if cause.operation == _SIGNING_IN else f"{cause.operation} on"
+    text = f"{doing} bucket {place.bucket!r} ({service}) failed: {said or 'no answer'}"
     return _class_of(cause)(f"{text}; {hint}" if hint else text, cause=cause)
 
 
 def _class_of(cause: Cause) -> type[DeliveryError]:
+    if cause.operation == _SIGNING_IN:
+        return StorageUnconfigured if 400 <= cause.status < 500 else StorageUnavailable
     for codes, kind in (
         (_MISSING, BucketMissing),
         (_EXISTS, ObjectExists),
@@ -176,12 +180,14 @@ def _class_of(cause: Cause) -> type[DeliveryError]:
     return StorageUnavailable
 
 
-def _operation(head: str) -> str:
+def _operation(head: str, place: Place) -> str:
     """The S3 name of a request, from its method and URL: what a policy has to grant."""
     found = _REQUEST.search(head)
     if found is None:
         return ""
-    method, url = found[1], found[2]
+    method, url = found[1], unquote(found[2])
+    if place.bucket not in url:
+        return _SIGNING_IN
     if "uploads" in url.partition("?")[2].split("=")[0]:
         return "CreateMultipartUpload"
     in_parts = {"PUT": "UploadPart", "POST": "CompleteMultipartUpload"}

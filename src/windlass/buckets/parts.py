@@ -29,6 +29,8 @@ PARTS_AT_ONCE = 2
 MEMORY_BYTES = PART_BYTES * (PARTS_AT_ONCE + 1)
 ABORT_S = 10.0
 """Time a call under way gets to end, and then the abort."""
+CLOSE_S = 300.0
+"""Time completing gets in the background: the library then gives up and aborts by itself."""
 
 
 class PartsWriter:
@@ -59,13 +61,16 @@ class PartsWriter:
             ending = asyncio.create_task(upload.end())
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
-            await asyncio.shield(ending)
+            await asyncio.wait({ending}, timeout=2 * ABORT_S)
             raise
 
     async def aclose(self) -> None:
-        """Waits for aborts, each of which has a deadline."""
-        while self._ending:
-            await asyncio.wait(self._ending)
+        """Waits for aborts, but not for a service that does not answer."""
+        if self._ending:
+            _, late = await asyncio.wait(self._ending, timeout=2 * ABORT_S)
+            for ending in late:
+                ending.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
 
 class _Upload:
@@ -87,11 +92,11 @@ class _Upload:
     async def end(self) -> None:
         """Waits for the call under way, then aborts. Raises nothing: what it cannot clean up is
         left to the bucket's lifecycle rule, and logged."""
-        finished = await self._settled()
         if self.closing:
-            if not finished:
+            if not await self._settled(CLOSE_S):
                 self._left("it could not be completed in time")
             return
+        await self._settled(ABORT_S)
         abort = self._writer.__aexit__(RuntimeError, RuntimeError("abort"), None)
         try:
             async with asyncio.timeout(ABORT_S):
@@ -99,15 +104,15 @@ class _Upload:
         except TimeoutError:
             self._left("the abort was not answered")
         except Exception as error:  # noqa: BLE001 - the library's own have no common base
-            cause = read(error, "AbortMultipartUpload")
+            cause = read(error, "AbortMultipartUpload", self._place)
             self._left(cause.code or cause.message)
 
-    async def _settled(self) -> bool:
+    async def _settled(self, patience_s: float) -> bool:
         """Whether the call under way ended by itself; otherwise it is cut short now, as an abort
         would wait for it."""
         if self._call is None:
             return True
-        await asyncio.wait({self._call}, timeout=ABORT_S)
+        await asyncio.wait({self._call}, timeout=patience_s)
         ended = self._call.done()
         if not ended:
             self._call.cancel()
