@@ -28,7 +28,7 @@ from tests.support.server import WindlassServer
 SDIST = "nimble_python==0.24.0"
 PLACEHOLDER_ID = "123e4567-e89b-12d3-a456-426614174000"
 PLACEHOLDER_CURSOR = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
-# Their "all params" extracts ask for a browser, and the asynchronous one for a bucket as well.
+# Their "all params" extracts ask for a browser.
 NEEDS_MORE = "not (extract and all_params)"
 SELECTED = f"(TestTasks or TestAsyncTasks or extract) and not batch and {NEEDS_MORE}"
 EXPECTED_TESTS = 90
