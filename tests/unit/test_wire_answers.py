@@ -49,6 +49,7 @@ from windlass.wire.v1_results import (
     with_task,
 )
 from windlass.wire.v1_tasks import (
+    LISTED_BYTES,
     CreationReply,
     LegacyTaskList,
     TaskList,
@@ -296,6 +297,30 @@ def test_list_items_have_only_the_published_properties() -> None:
         assert set(item) <= LISTED
         assert {"id", "state", "status_url", "created_at", "input", "_query"} <= set(item)
     assert page["pagination"] == {"has_next": True, "next_cursor": "next", "total": 7}
+
+
+def test_a_page_of_long_inputs_stays_small_and_says_what_it_leaves_out() -> None:
+    long = {"url": "http://a.test/", "method": "POST", "headers": {"x": "y" * 20_000}}
+    long |= {"body": {str(number): "z" * 100 for number in range(300)}, "tag": "t"}
+    short = {"url": "http://b.test/", "formats": ["text"]}
+    tasks = [task(input=json.dumps(long)) for _ in range(499)] + [task(input=json.dumps(short))]
+    rendered = task_list(ListPage(tuple(tasks), None, 500), BASE)
+    assert len(rendered) < 2.5 * LISTED_BYTES
+    items = json.loads(rendered)["data"]
+    assert items[0]["input"] == long | {
+        "headers": "20008 bytes not shown",
+        "body": "32591 bytes not shown",
+    }
+    assert items[0]["_query"] == items[0]["input"] | {
+        key: value for key, value in items[0]["_query"].items() if key not in long
+    }
+    assert items[-1]["input"] == short
+
+
+def test_a_page_that_is_small_enough_shows_inputs_whole() -> None:
+    long = {"url": "http://a.test/", "method": "POST", "body": "z" * 60_000}
+    rendered = task_list(ListPage((task(input=json.dumps(long)),) * 20, None, 20), BASE)
+    assert all(item["input"] == long for item in json.loads(rendered)["data"])
 
 
 def test_the_last_page_has_a_null_cursor_and_legacy_readers_both_spellings() -> None:

@@ -354,6 +354,23 @@ def test_large_fields_are_not_echoed() -> None:
     assert read_.request.body == "x" * 200_000
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {f"field{number}": "x" * 8000 for number in range(100)},
+        {f"field{number}": 1 for number in range(20_000)},
+        {"x" * 100_000: 1},
+        {"x" * 60: "x" * 100_000},
+    ],
+    ids=["many fields", "very many fields", "a long name", "a long value"],
+)
+def test_what_is_echoed_of_a_large_request_is_small(extra: dict[str, Any]) -> None:
+    raw = json.dumps({"url": URL, "method": "POST"} | extra).encode()
+    echoed = read_extract(raw, now=NOW, asynchronous=True).input
+    assert len(echoed) < 70_000
+    assert json.loads(echoed)["url"] == URL
+
+
 def test_the_query_is_the_input_with_defaults() -> None:
     query = query_of({"url": URL, "formats": ["links"]})
     assert query["formats"] == ["links"]

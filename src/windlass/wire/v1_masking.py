@@ -13,9 +13,9 @@ import ada_url
 import msgspec
 
 ECHO_LIMIT = 64 * 1024
-"""Bytes of a request that are echoed whole; lists hold many of them."""
-FIELD_LIMIT = 8 * 1024
-"""Bytes of one field of a longer request that are echoed."""
+"""Bytes of a request that are echoed."""
+_LEFT_OUT_NAMED = 20
+"""How many fields of a longer request are named with their size instead."""
 
 MASK = "***"
 _CREDENTIAL = re.compile(
@@ -37,7 +37,24 @@ def echo(document: dict[str, Any], raw: bytes) -> bytes:
     text = msgspec.json.encode(shown)
     if len(text) <= ECHO_LIMIT:
         return text
-    return msgspec.json.encode({key: _short(value) for key, value in list(shown.items())[:100]})
+    return shortened(shown, ECHO_LIMIT)
+
+
+def shortened(document: dict[str, Any], most: int) -> bytes:
+    """The JSON of a request in about `most` bytes: the URL and small fields whole, of large ones
+    the size."""
+    sizes = {key: len(msgspec.json.encode({key: value})) for key, value in document.items()}
+    shown: dict[str, Any] = {}
+    named = 0
+    room = most
+    for key in sorted(sizes, key=lambda key: (key != "url", sizes[key])):
+        room -= sizes[key]
+        if room >= 0:
+            shown[key] = document[key]
+        elif named < _LEFT_OUT_NAMED and len(key) <= 64:
+            shown[key] = f"{len(msgspec.json.encode(document[key]))} bytes not shown"
+            named += 1
+    return msgspec.json.encode({key: shown[key] for key in document if key in shown})
 
 
 def hide_callback(callback: Any) -> Any:
@@ -51,11 +68,6 @@ def hide_callback(callback: Any) -> Any:
         headers = shown["headers"]
         shown["headers"] = dict.fromkeys(headers, MASK) if isinstance(headers, dict) else MASK
     return shown
-
-
-def _short(value: Any) -> Any:
-    size = len(msgspec.json.encode(value))
-    return value if size <= FIELD_LIMIT else f"{size} bytes not shown"
 
 
 def hide_userinfo(url: Any) -> Any:

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from windlass.model.task import ListPage, State, Task
 from windlass.wire.v1_extract import query_of
+from windlass.wire.v1_masking import shortened
 from windlass.wire.v1_results import output_url, readable
 from windlass.wire.v1_terms import (
     STATES,
@@ -102,6 +103,9 @@ class LegacyTaskList(msgspec.Struct, kw_only=True):
     pagination: LegacyPagination
 
 
+LISTED_BYTES = 2_000_000
+"""Bytes of all inputs in a list, beyond which long ones are shortened; each is shown twice."""
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -155,7 +159,18 @@ def legacy_task_list(page: ListPage, base: str) -> bytes:
 
 
 def _items(page: ListPage, base: str) -> list[TaskItem]:
-    return [TaskItem(**_common(task, base)) for task in page.tasks]
+    """The tasks of a page. Where their inputs are too long together, each gets its share."""
+    share = LISTED_BYTES
+    if sum(len(task.input) for task in page.tasks) > LISTED_BYTES:
+        share //= len(page.tasks)
+    return [TaskItem(**_common(_shortened(task, share), base)) for task in page.tasks]
+
+
+def _shortened(task: Task, most: int) -> Task:
+    if len(task.input) <= most:
+        return task
+    shown = shortened(msgspec.json.decode(task.input), most).decode()
+    return msgspec.structs.replace(task, input=shown)
 
 
 def _detail(task: Task, base: str) -> TaskDetail:
