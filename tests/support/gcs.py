@@ -157,6 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
     gcs: GCS
     protocol_version = "HTTP/1.1"
     timeout = 90
+    wbufsize = 65536
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: Any) -> None:
         """Silence: GCS.seen is the log."""

@@ -124,6 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
     s3: FaultyS3
     protocol_version = "HTTP/1.1"
     timeout = 90
+    wbufsize = 65536
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: Any) -> None:
         """Silence: FaultyS3.seen is the log."""

@@ -1,8 +1,7 @@
-"""The local store of result bytes."""
+"""The local store of result bytes: what is particular to folders. The rest: e2e/test_blobs.py."""
 
 from __future__ import annotations
 
-import asyncio
 import resource
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from windlass.blobs.file import FileBlobs
-from windlass.errors import BlobMissing, StorageFull
+from windlass.errors import StorageFull
 
 NOW = datetime.now(UTC)
 
@@ -21,41 +20,6 @@ async def blobs(tmp_path: Path) -> AsyncIterator[FileBlobs]:
     store = FileBlobs(tmp_path)
     yield store
     await store.aclose()
-
-
-async def test_what_is_put_can_be_got(blobs: FileBlobs) -> None:
-    contents = [b"one", b"", b"x" * 3_000_000]
-    addresses = await blobs.put(contents)
-    assert [await blobs.get(address) for address in addresses] == contents
-
-
-async def test_another_process_reads_by_the_address_alone(blobs: FileBlobs, tmp_path: Path) -> None:
-    (address,) = await blobs.put([b"shared"])
-    other = FileBlobs(tmp_path)
-    assert await other.get(address) == b"shared"
-    await other.aclose()
-
-
-async def test_many_writers_at_once_do_not_mix(blobs: FileBlobs) -> None:
-    batches = [[f"{n}-{i}".encode() * 50 for i in range(5)] for n in range(40)]
-    found = await asyncio.gather(*(blobs.put(batch) for batch in batches))
-    for batch, addresses in zip(batches, found, strict=True):
-        assert [await blobs.get(address) for address in addresses] == batch
-
-
-@pytest.mark.parametrize(
-    "address", ["", "x", "../../etc/passwd:0:5", "results/2026010100/../../api-key.pack:0:9"]
-)
-async def test_an_address_that_is_not_ours_is_missing(blobs: FileBlobs, address: str) -> None:
-    with pytest.raises(BlobMissing):
-        await blobs.get(address)
-
-
-async def test_bytes_beyond_the_end_are_missing(blobs: FileBlobs) -> None:
-    (address,) = await blobs.put([b"abc"])
-    name = address.split(":")[0]
-    with pytest.raises(BlobMissing):
-        await blobs.get(f"{name}:1:5")
 
 
 async def test_old_hours_are_removed_and_the_rest_stays(blobs: FileBlobs, tmp_path: Path) -> None:
