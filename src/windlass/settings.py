@@ -90,6 +90,13 @@ def parse_flag(text: str) -> bool:
     return said[text.strip().lower()]
 
 
+def parse_token(text: str) -> str:
+    """A product token (RFC 9309, section 2.2.1): letters, "_" and "-"."""
+    if not re.fullmatch(r"[A-Za-z_-]+", text):
+        raise ValueError(text)
+    return text
+
+
 def parse_schedule(text: str) -> tuple[float, ...]:
     """Seconds before each try, of "0,10,60" or "0,10s,1m"; at least one."""
     waits = tuple(parse_duration(part) for part in text.split(","))
@@ -151,6 +158,7 @@ _TEXT: tuple[Callable[[str], Any], str] = (str, "text")
 _PATH = (_path, "a path")
 _NETWORKS = (parse_networks, 'comma-separated CIDRs such as "127.0.0.0/8,10.1.0.0/16"')
 _FLAG = (parse_flag, "true or false")
+_TOKEN = (parse_token, 'a product token such as "windlass": letters, "_" and "-"')
 _SCHEDULE = (parse_schedule, 'comma-separated durations such as "0,10,60"')
 _SECRET = (parse_secret, '"whsec_" and the base64 of 24 to 64 bytes')
 _GRANTS = (
@@ -296,6 +304,13 @@ class Settings:
     proxies: str = setting(
         "",
         "File (JSON) listing proxies with url, country, state, city, driver and weight.",
+    )
+    # what sites ask of robots
+    obey_robots: bool = setting(
+        True, "Whether crawls and maps keep to what a site's robots.txt asks of them.", _FLAG
+    )
+    robots_agent: str = setting(
+        "windlass", "Name under which rules in robots.txt are looked up.", _TOKEN
     )
     # reading pages
     parse_timeout: float = setting(

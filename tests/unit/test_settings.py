@@ -43,6 +43,9 @@ def test_counts_by_host_are_whole_numbers(monkeypatch: pytest.MonkeyPatch) -> No
         ("WINDLASS_RATE_LIMIT", "nan", "a number"),
         ("WINDLASS_LOG_LEVEL", "loud", "debug, info, warning or error"),
         ("WINDLASS_LOG_FORMAT", "xml", "auto, json or console"),
+        ("WINDLASS_ROBOTS_AGENT", "Windlass/1.0", "a product token"),
+        ("WINDLASS_ROBOTS_AGENT", "", "a product token"),
+        ("WINDLASS_OBEY_ROBOTS", "maybe", "true or false"),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_is_accepted(
