@@ -19,6 +19,7 @@ import structlog
 from windlass.blobs import Blobs, open_blobs
 from windlass.errors import (
     BlobMissing,
+    EngineError,
     NotFound,
     ResultsExpired,
     ResultsNotReady,
@@ -79,6 +80,12 @@ class Service:
             asyncio.create_task(service._touch_keys(), name="touch-keys"),
         ]
         return service
+
+    async def watch(self) -> None:
+        """Never returns; raises what ended background work, without which calls half work."""
+        ended, _ = await asyncio.wait(self._background, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            raise EngineError(f"{task.get_name()} ended") from task.exception()
 
     async def close(self) -> None:
         """Ends background work and closes connections."""

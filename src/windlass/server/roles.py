@@ -65,6 +65,8 @@ class Roles:
         service = await stop.or_cancel(Service.open(self.settings, birth.dsn))
         if service is None:
             return
+        watch = asyncio.create_task(service.watch(), name="watch")
+        watch.add_done_callback(lambda _: stop.event.set())
         try:
             await listen(
                 create_app(self.settings, service),
@@ -75,7 +77,11 @@ class Roles:
                 self.files,
             )
         finally:
+            watch.cancel()
+            await asyncio.wait({watch})
             await service.close()
+        if not watch.cancelled():
+            watch.result()
 
     async def _worker(self, birth: Birth, stop: _Stop) -> None:
         from windlass import worker
