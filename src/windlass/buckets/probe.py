@@ -125,7 +125,7 @@ class _Test:
         answer = await self._ask(call, "PutObject")
         # Portals and proxies answer 200 to anything. Whoever stored an object names its ETag.
         tag = answer.headers.get("etag", "")
-        marked = any(name.startswith("x-amz-") for name in answer.headers)
+        marked = "x-amz-request-id" in answer.headers
         if not tag or not (marked or tag.strip('"') == _NOTHING_MD5):
             raise _stranger(answer)
         if head.status == 403:
@@ -157,9 +157,9 @@ async def _through_store(settings: Settings, prefix: Place, mode: Mode) -> Findi
     store = await Stores(settings).get(prefix, Way.WHOLE)
     if mode == "read":
         with told("ListObjects", prefix):
-            listing = obstore.list(store, prefix.key or None, chunk_size=1)
-            found = await anext(aiter(listing), ())
-        return _finding("ok" if found else "empty")
+            async for found in obstore.list(store, prefix.key or None, chunk_size=1):
+                return _finding("ok" if found else "empty")
+        return _finding("empty")
     # Replacing asks Google for the right to delete, which nobody needs to give.
     way = "create" if prefix.scheme == "gs" else "overwrite"
     try:
