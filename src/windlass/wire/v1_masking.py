@@ -6,7 +6,7 @@ Called once when a request is read, so that secrets are not even stored in what 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ada_url
@@ -21,23 +21,27 @@ MASK = "***"
 _CREDENTIAL = re.compile(
     r"auth|cookie|token|secret|passw|api[-_]?key|session|credential|signature|jwt|csrf|xsrf", re.I
 )
-_QUERY_SECRET = re.compile(
-    rf"([?&](?:[^=&#]*(?:{_CREDENTIAL.pattern})[^=&#]*|sig|key|code)=)[^&#]+", re.I
-)
+_QUERY_FIELD = re.compile(r"([?&]([^=&#?]*)=)[^&#?]+")
+_QUERY_KEYS = frozenset(("sig", "key", "code"))
 
 
 def echo(document: dict[str, Any], raw: bytes) -> bytes:
     """The JSON of a request as answers may show it; `raw` itself if there is nothing to hide."""
-    shown = dict(document)
-    for field, hide in _HIDING.items():
-        if field in shown:
-            shown[field] = hide(shown[field])
+    shown = _hide(document, _HIDING)
     if shown == document and len(raw) <= ECHO_LIMIT:
         return raw
     text = msgspec.json.encode(shown)
     if len(text) <= ECHO_LIMIT:
         return text
     return shortened(shown, ECHO_LIMIT)
+
+
+def _hide(document: Any, hiding: Mapping[str, Callable[[Any], Any]]) -> Any:
+    """The object with those of its fields masked; anything else as it is."""
+    if not isinstance(document, dict):
+        return document
+    masked = {field: hiding[field](value) for field, value in document.items() if field in hiding}
+    return document | masked
 
 
 def shortened(document: dict[str, Any], most: int) -> bytes:
@@ -61,13 +65,11 @@ def hide_callback(callback: Any) -> Any:
     """A callback, an object or only its URL, with its URL's secrets and all headers masked."""
     if not isinstance(callback, dict):
         return _hide_receiver(callback)
-    shown = dict(callback)
-    if "url" in shown:
-        shown["url"] = _hide_receiver(shown["url"])
-    if "headers" in shown:
-        headers = shown["headers"]
-        shown["headers"] = dict.fromkeys(headers, MASK) if isinstance(headers, dict) else MASK
-    return shown
+    return _hide(callback, {"url": _hide_receiver, "headers": _hide_all})
+
+
+def _hide_all(headers: Any) -> Any:
+    return dict.fromkeys(headers, MASK) if isinstance(headers, dict) else MASK
 
 
 def hide_userinfo(url: Any) -> Any:
@@ -87,7 +89,12 @@ def hide_userinfo(url: Any) -> Any:
 def _hide_receiver(url: Any) -> Any:
     """The URL without its password and without what looks like a key in its query."""
     shown = hide_userinfo(url)
-    return _QUERY_SECRET.sub(rf"\1{MASK}", shown) if isinstance(shown, str) else shown
+    return _QUERY_FIELD.sub(_mask_field, shown) if isinstance(shown, str) else shown
+
+
+def _mask_field(found: re.Match[str]) -> str:
+    secret = found[2].lower() in _QUERY_KEYS or _CREDENTIAL.search(found[2])
+    return found[1] + MASK if secret else found[0]
 
 
 def _hide_headers(headers: Any) -> Any:
@@ -109,12 +116,33 @@ def _hide_session(session: Any) -> Any:
     return {**session, "id": MASK} if isinstance(session, dict) and "id" in session else session
 
 
+def _hide_params(params: Any) -> Any:
+    """An agent's parameters, which may hold delivery options; the rest is the agent's own."""
+    return _hide(params, _DELIVERY)
+
+
+def _hide_part(part: Any) -> Any:
+    """A part of a request that is a request itself."""
+    return _hide(part, _HIDING)
+
+
+def _hide_parts(parts: Any) -> Any:
+    return [_hide_part(part) for part in parts] if isinstance(parts, list) else parts
+
+
+_DELIVERY: dict[str, Callable[[Any], Any]] = {
+    "callback": hide_callback,
+    "callback_url": _hide_receiver,
+    "storage_url": hide_userinfo,
+}
 _HIDING: dict[str, Callable[[Any], Any]] = {
     "url": hide_userinfo,
     "headers": _hide_headers,
     "cookies": _hide_cookies,
     "session": _hide_session,
-    "callback": hide_callback,
-    "callback_url": _hide_receiver,
-    "storage_url": hide_userinfo,
+    **_DELIVERY,
+    "params": _hide_params,
+    "extract_options": _hide_part,
+    "shared_inputs": _hide_part,
+    "inputs": _hide_parts,
 }
