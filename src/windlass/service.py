@@ -85,7 +85,8 @@ class Service:
         """Never returns; raises what ended background work, without which calls half work."""
         ended, _ = await asyncio.wait(self._background, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
-            raise EngineError(f"{task.get_name()} ended") from task.exception()
+            task.result()
+            raise EngineError(f"{task.get_name()} ended")
 
     async def close(self) -> None:
         """Ends background work and closes connections."""

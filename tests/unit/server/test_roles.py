@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from windlass import service
-from windlass.errors import EngineError
 from windlass.server import http, roles
 from windlass.server.channel import Failed, Message, pair
 from windlass.server.supervisor import EXIT_ENGINE, EXIT_OK, Birth, Slot
@@ -77,7 +76,7 @@ async def test_background_work_that_breaks_ends_the_process(
 
     status, told = await run_api(monkeypatch, breaks, listening)
     assert status == EXIT_ENGINE
-    assert told == [Failed("listen ended", by_settings=False)]
+    assert told == [Failed("api failed: ZeroDivisionError()", by_settings=False)]
 
 
 async def test_background_work_that_just_ends_is_a_fault_too(
@@ -88,13 +87,13 @@ async def test_background_work_that_just_ends_is_a_fault_too(
     async def listening(stop: asyncio.Event) -> None:
         await stop.wait()
 
-    status, _ = await run_api(monkeypatch, ends, listening)
+    status, told = await run_api(monkeypatch, ends, listening)
     assert status == EXIT_ENGINE
+    assert told == [Failed("listen ended", by_settings=False)]
 
 
 async def test_a_stop_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     async def listening(stop: asyncio.Event) -> None:
         stop.set()
 
-    status, _ = await run_api(monkeypatch, for_ever, listening)
-    assert status == EXIT_OK
+    assert await run_api(monkeypatch, for_ever, listening) == (EXIT_OK, [])
