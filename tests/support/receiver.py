@@ -25,7 +25,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -85,10 +85,14 @@ def read_ledger(path: Path) -> list[Received]:
 
 
 class Receiver:
-    """The receiver, within an event loop. `seen` holds what came, `connections` counts."""
+    """The receiver, within an event loop. `seen` holds what came, `connections` counts.
+
+    `look` is called with each webhook before it is answered, and may take its time.
+    """
 
     def __init__(self, ledger: Path | None = None) -> None:
         self.seen: list[Received] = []
+        self.look: Callable[[Received], None] | None = None
         self.connections = 0
         self.base = ""
         self._turns: Counter[tuple[str, str]] = Counter()
@@ -150,6 +154,8 @@ class Receiver:
             self.seen.append(received)
         else:
             os.write(self._ledger, msgspec.json.encode(received) + b"\n")
+        if self.look is not None:
+            self.look(received)
         target = urlsplit(received.path)
         name = target.path.split("/")[1]
         if name == "ok":
