@@ -351,7 +351,9 @@ class Settings:
         _GRANTS,
     )
     storage_acl: str = setting(
-        "", "ACL of uploaded S3 objects: empty or bucket-owner-full-control (needs static keys)."
+        "",
+        "ACL of uploaded S3 objects: empty or bucket-owner-full-control; from 100 MiB on it needs "
+        "keys, not a machine's role.",
     )
     storage_instance_role: bool = setting(
         False,

@@ -15,7 +15,7 @@ from tests.support.s3_faults import INTERNAL, FaultyS3
 from windlass.blobs import Blobs, bucket, open_blobs
 from windlass.blobs.packs import HOUR
 from windlass.buckets import Buckets, Held
-from windlass.errors import BlobMissing, ResultsUnavailable
+from windlass.errors import BlobMissing, ResultsUnavailable, SettingsError
 from windlass.settings import Settings
 
 NOW = datetime.now(UTC)
@@ -190,3 +190,17 @@ async def test_a_bucket_is_asked_once_an_hour_what_is_old(s3: S3) -> None:
         await store.expire(NOW - timedelta(days=7))
     assert s3.operations(name) == ["ListObjects"]
     await store.aclose()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("s3://lake/kept", "AWS_ACCESS_KEY_ID"),
+        ("gs://pool/kept", "GOOGLE_APPLICATION_CREDENTIALS"),
+        ("s3://la@ke/kept", "is not s3://bucket/key"),
+        ("ftp://lake/kept", "s3://"),
+    ],
+)
+def test_a_bucket_that_cannot_be_used_is_told_at_the_start(url: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        open_blobs(Settings(results_url=url))

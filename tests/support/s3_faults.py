@@ -130,6 +130,12 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         """Silence: FaultyS3.seen is the log."""
 
+    def handle_expect_100(self) -> bool:
+        """boto3 waits for this before it sends the body."""
+        going_on = super().handle_expect_100()
+        self.wfile.flush()
+        return going_on
+
     def handle_any(self) -> None:
         parts = urlsplit(self.path)
         query = {

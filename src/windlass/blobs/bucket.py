@@ -13,7 +13,7 @@ import structlog
 
 from windlass.blobs.packs import HOUR, RESULTS, Address, Pieces, hour_over, pack_name
 from windlass.buckets import Buckets, Held, absent
-from windlass.errors import BlobMissing, DeliveryError, ResultsUnavailable
+from windlass.errors import BlobMissing, DeliveryError, ResultsUnavailable, SettingsError
 from windlass.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -24,12 +24,16 @@ _PIECE_BYTES = 8 * 1024 * 1024
 
 
 class BucketBlobs:
-    """Packs below the prefix that `settings.results_url` names."""
+    """Packs below the prefix that `settings.results_url` names. Raises SettingsError."""
 
     def __init__(self, settings: Settings) -> None:
         self._base = f"{settings.results_url.rstrip('/')}/"
         self._buckets = Buckets(settings)
         self._cleared_hour = ""
+        try:
+            self._buckets.check(self._base)
+        except DeliveryError as error:
+            raise SettingsError(f"WINDLASS_RESULTS_URL cannot be used: {error.message}") from error
 
     async def put(self, contents: Sequence[bytes]) -> Sequence[str]:
         """One object, or several if it would become too large. Raises ResultsUnavailable."""

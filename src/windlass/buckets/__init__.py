@@ -15,11 +15,11 @@ import msgspec
 
 from windlass.buckets.failures import Cause, cause_of, failure, moved, told
 from windlass.buckets.gzipping import gzipped
-from windlass.buckets.identity import s3_keys
+from windlass.buckets.identity import google_key, s3_keys
 from windlass.buckets.parts import MEMORY_BYTES, PART_BYTES, PartsWriter
 from windlass.buckets.places import Place
 from windlass.buckets.room import Room
-from windlass.buckets.stores import Stores, Way
+from windlass.buckets.stores import Stores, Way, library
 from windlass.errors import (
     DeliveryError,
     ObjectExists,
@@ -98,6 +98,16 @@ class Buckets:
         self._stores = Stores(settings)
         self._parts = PartsWriter()
         self._room = Room(ROOM_BYTES)
+
+    def check(self, url: str) -> None:
+        """Makes sure, without asking anybody, that this can be used. Raises DeliveryError,
+        MissingExtra."""
+        place = Place.of(url)
+        library()
+        if place.scheme == "s3":
+            s3_keys(self._settings)
+        elif not self._settings.storage_emulator_host:
+            google_key(self._settings)
 
     async def upload(
         self, url: str, source: Source, *, compress: bool, again: bool = False
