@@ -103,6 +103,18 @@ class TaskNotFound(NotFound):
     code = "task_not_found"
 
 
+class GroupNotFound(NotFound):
+    """Batch not found"""
+
+    code = "group_not_found"
+
+
+class IdempotencyConflict(RequestError):
+    """This Idempotency-Key was used for another request"""
+
+    code = "idempotency_conflict"
+
+
 class ResultsNotReady(NotFound):
     """Task results not ready"""
 

@@ -37,11 +37,12 @@ from windlass.storage import manager_id
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import LANES_PER_ROUND, Admission
 from windlass.storage.batcher import Batcher
+from windlass.storage.cancelling import CANCEL_CHANNEL
 from windlass.storage.database import CONNECTION_ERRORS, Database
 from windlass.storage.maintenance import Maintenance
 from windlass.storage.outcomes import Finished, Outcomes
 from windlass.storage.queue import CHANNEL, DELIVERIES, TASKS, Leases
-from windlass.storage.tasks import CANCEL_CHANNEL, Tasks
+from windlass.storage.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -376,7 +377,8 @@ class Worker:
         )
 
     def _on_cancel(self, payload: str) -> None:
-        self._stop_attempt(UUID(payload))
+        for task_id in payload.split(","):
+            self._stop_attempt(UUID(task_id))
 
     async def _stop_cancelled(self) -> None:
         """Should a notice of a cancel get lost, the task stops within seconds all the same."""

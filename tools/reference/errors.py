@@ -52,6 +52,8 @@ ADVICE: dict[str, str] = {
     "unauthorized": "Send `Authorization: Bearer KEY` with a key of this server that is not "
     "revoked.",
     "not_found": "Check the path. Calls about keys exist for account `main` only.",
+    "group_not_found": "Check the id, and that the key belongs to the account that made it.",
+    "idempotency_conflict": "Use a new key for a new request, the same body for a repeated one.",
     "task_not_found": "Check the id, and that the key belongs to the account that made the task. "
     "Tasks are forgotten after twice `WINDLASS_RESULT_TTL`.",
     "results_not_ready": "Wait until the task's `state` is `success` or `error`, then ask again.",

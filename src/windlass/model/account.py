@@ -1,4 +1,5 @@
-"""Accounts and their API keys. A key's text exists only in the reply that creates it."""
+"""Accounts, their API keys and webhook secrets. A key's text exists only in the reply that
+creates it."""
 
 from __future__ import annotations
 
@@ -33,3 +34,15 @@ class KeyRecord(msgspec.Struct, frozen=True):
     created_at: datetime
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+
+
+class WebhookSecret(msgspec.Struct, frozen=True):
+    """What webhooks of an account are signed with ("whsec_…"), until `expires_at` if that is
+    set: then a newer one has replaced it."""
+
+    secret: str
+    created_at: datetime
+    expires_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return "WebhookSecret(…)"

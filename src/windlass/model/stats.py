@@ -6,8 +6,10 @@ import msgspec
 
 
 class Depth(msgspec.Struct, frozen=True):
-    """Unfinished tasks in one state ("delayed", "waiting", "admitted", "running")."""
+    """Unfinished tasks of one kind in one state ("delayed", "waiting", "admitted", "running",
+    "delivering")."""
 
+    kind: str
     state: str
     count: int
     oldest_s: float
@@ -25,9 +27,11 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 class Stats(msgspec.Struct, frozen=True):
-    """Everything /metrics says about the server as a whole."""
+    """Everything /metrics says about the server as a whole. `open_circuits` are webhook endpoints
+    that are left alone because they failed."""
 
     depths: tuple[Depth, ...]
     tallies: tuple[Tally, ...]
     workers: int
     slots: int
+    open_circuits: int = 0

@@ -63,6 +63,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Delivery | None = None
     parent_id: UUID | None = None
     tried_since: datetime | None = None
+    group_id: UUID | None = None
 
     def as_accepted(self, account: str, created_at: datetime) -> Task:
         """The task that this became when it was stored."""
@@ -83,6 +84,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
             listed=self.listed,
             delivery=self.delivery,
             parent_id=self.parent_id,
+            group_id=self.group_id,
         )
 
 
@@ -114,6 +116,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     listed: bool = True
     delivery: Delivery | None = None
     parent_id: UUID | None = None
+    group_id: UUID | None = None
 
 
 class SessionUpdate(msgspec.Struct, frozen=True):

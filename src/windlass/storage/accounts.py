@@ -8,7 +8,7 @@ import secrets
 from uuid import UUID, uuid4
 
 from windlass.errors import NotFound, Unauthorized
-from windlass.model.account import MAIN, Account, KeyRecord
+from windlass.model.account import MAIN, Account, KeyRecord, WebhookSecret
 from windlass.storage.database import Database
 
 SECRET_OVERLAP_S = 24 * 3600.0
@@ -71,8 +71,8 @@ class Accounts:
             for row in rows
         )
 
-    async def webhook_secrets(self, account_id: int) -> tuple[str, ...]:
-        """What an account's webhooks are signed with, the newest first; never none."""
+    async def webhook_secrets(self, account_id: int) -> tuple[WebhookSecret, ...]:
+        """What an account's webhooks are signed with, the newest first: from one to five."""
         rows = await self._database.fetch("active_secrets", account_id)
         if not rows:
             # Of two that make the first one at once, one wins.
@@ -80,11 +80,13 @@ class Accounts:
                 "first_secret", account_id, new_webhook_secret(), durable=True
             )
             rows = await self._database.fetch("active_secrets", account_id)
-        return tuple(row["secret"] for row in rows)
+        return tuple(
+            WebhookSecret(row["secret"], row["created_at"], row["expires_at"]) for row in rows
+        )
 
     async def rotate_webhook_secret(
         self, account_id: int, overlap_s: float, secret: str | None = None
-    ) -> tuple[str, ...]:
+    ) -> tuple[WebhookSecret, ...]:
         """Makes a new secret, or `secret` unless the account has had it before, the current one;
         the one before it stays active for `overlap_s` seconds. All that are active."""
         new = secret or new_webhook_secret()

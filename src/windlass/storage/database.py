@@ -90,20 +90,20 @@ class Database:
     async def fetch(self, name: str, *arguments: Any, durable: bool = False) -> list[Any]:
         """All rows of a named statement. Raises DatabaseUnavailable, as do the next two."""
         pool = self.durable if durable else self.relaxed
-        async with _translating():
+        async with translating():
             rows: list[Any] = await pool.fetch(self._sql[name], *arguments)
         return rows
 
     async def fetch_row(self, name: str, *arguments: Any, durable: bool = False) -> Any | None:
         """The first row of a named statement, or None."""
         pool = self.durable if durable else self.relaxed
-        async with _translating():
+        async with translating():
             return await pool.fetchrow(self._sql[name], *arguments)
 
     async def execute(self, name: str, *arguments: Any, durable: bool = False) -> None:
         """Runs a named statement for its effect."""
         pool = self.durable if durable else self.relaxed
-        async with _translating():
+        async with translating():
             await pool.execute(self._sql[name], *arguments)
 
     def sql(self, name: str) -> str:
@@ -144,7 +144,8 @@ class Database:
 
 
 @asynccontextmanager
-async def _translating() -> AsyncIterator[None]:
+async def translating() -> AsyncIterator[None]:
+    """Raises DatabaseUnavailable for what says that the database is the trouble."""
     try:
         yield
     except CONNECTION_ERRORS as error:

@@ -38,6 +38,9 @@ class Maintenance:
             pass
         while await self._database.fetch("purge_tasks", 2 * ttl, SLICE):
             pass
+        while await self._database.fetch("purge_groups", 2 * ttl, SLICE):
+            pass
+        await self._database.execute("purge_keys", ttl)
         await self._database.execute("purge_sessions")
         await self._database.execute("purge_idle_lanes")
         await self._database.execute("forget_silent_workers")
@@ -79,9 +82,11 @@ class Maintenance:
         depths = await self._database.fetch("queue_depths")
         tallies = await self._database.fetch("read_tallies")
         workers = await self._database.fetch_row("living_workers")
+        circuits = await self._database.fetch_row("open_circuits")
         return Stats(
-            depths=tuple(Depth(row["state"], row["count"], row["oldest_s"]) for row in depths),
+            depths=tuple(Depth(*row.values()) for row in depths),
             tallies=tuple(Tally(*row.values()) for row in tallies),
             workers=workers["workers"] if workers else 0,
             slots=workers["slots"] if workers else 0,
+            open_circuits=circuits["count"] if circuits else 0,
         )

@@ -36,10 +36,11 @@ ORDER BY api_key.created_at DESC, api_key.id;
 UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING id;
 
 -- name: active_secrets
--- What webhooks of an account are signed with, the newest first.
-SELECT secret FROM webhook_secret
+-- What webhooks of an account are signed with, the newest first. Not more than fit in a header,
+-- however often they are changed.
+SELECT secret, created_at, expires_at FROM webhook_secret
 WHERE account_id = $1 AND (expires_at IS NULL OR expires_at > now())
-ORDER BY expires_at DESC NULLS FIRST, created_at DESC;
+ORDER BY expires_at IS NULL DESC, created_at DESC LIMIT 5;
 
 -- name: first_secret
 -- An account's first secret, unless it has one.
@@ -63,18 +64,18 @@ ON CONFLICT DO NOTHING;
 -- Accepts tasks. Ids are ours, so a repeated call after a lost answer changes nothing.
 INSERT INTO task (
     id, account_id, kind, api, lane, input, request, priority, listed, deadline_s,
-    state, run_at, created_at, modified_at, delivery, parent_id, tried_since
+    state, run_at, created_at, modified_at, delivery, parent_id, tried_since, group_id
 )
 SELECT id, account_id, kind, api, lane, input, request, priority, listed, deadline_s,
     CASE WHEN run_at > now() THEN 'delayed' ELSE 'waiting' END::task_state,
-    coalesce(run_at, now()), now(), now(), delivery, parent_id, tried_since
+    coalesce(run_at, now()), now(), now(), delivery, parent_id, tried_since, group_id
 FROM unnest(
     $1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::json[], $7::json[],
     $8::smallint[], $9::boolean[], $10::real[], $11::timestamptz[], $12::json[], $13::uuid[],
-    $14::timestamptz[]
+    $14::timestamptz[], $15::uuid[]
 ) AS new (
     id, account_id, kind, api, lane, input, request, priority, listed, deadline_s, run_at,
-    delivery, parent_id, tried_since
+    delivery, parent_id, tried_since, group_id
 )
 ON CONFLICT (id) DO NOTHING
 RETURNING created_at;
@@ -257,7 +258,7 @@ RETURNING task.id, task.account_id, account.name AS account, task.kind, task.api
     task.state::text, task.input, task.request, task.attempt, task.failures, task.losses, task.created_at,
     task.modified_at, task.started_at, task.deadline_s, task.status_code, task.failure_code,
     task.failure_message, task.result_address, task.result_expired, task.listed, task.lane,
-    task.priority, task.delivery, task.parent_id;
+    task.priority, task.delivery, task.parent_id, task.group_id;
 
 -- name: apply_outcomes
 -- Ends, parks or sends back the attempts that are still the task's newest; late ones are dropped
@@ -390,25 +391,86 @@ SELECT count(*) FROM task WHERE account_id = $1 AND listed;
 SELECT id FROM task WHERE id = ANY($1::uuid[]) AND state = 'cancelled';
 
 -- name: lock_uploads
--- A task's uploads under way, locked before the task itself: they end in that order, too.
+-- Uploads under way of these tasks, locked before the tasks themselves: they end in that order, too.
 SELECT id FROM task
-WHERE parent_id = $1 AND account_id = $2 AND kind = 'upload' AND finished_at IS NULL
+WHERE parent_id = ANY($1::uuid[]) AND account_id = $2 AND kind = 'upload' AND finished_at IS NULL
 ORDER BY id FOR UPDATE;
 
--- name: cancel_task
--- Ends a task that has not ended.
+-- name: cancel_tasks
+-- Ends those of the tasks that have not ended.
+WITH mine AS (
+    SELECT id FROM task
+    WHERE id = ANY($1::uuid[]) AND account_id = $2 AND kind NOT IN ('upload', 'webhook')
+        AND state IN ('delayed', 'waiting', 'admitted', 'running', 'delivering')
+    ORDER BY id FOR UPDATE
+)
 UPDATE task SET state = 'cancelled', modified_at = now(), finished_at = now(),
     failure_code = 'canceled', failure_message = 'canceled'
-WHERE id = $1 AND account_id = $2 AND kind NOT IN ('upload', 'webhook')
-    AND state IN ('delayed', 'waiting', 'admitted', 'running', 'delivering')
-RETURNING id, account_id, kind, api, delivery, lane;
+FROM mine WHERE task.id = mine.id
+RETURNING task.id, task.account_id, task.kind, task.api, task.delivery, task.priority,
+    task.state::text, task.failure_code AS code, 0::double precision AS seconds;
 
 -- name: cancel_uploads
--- Ends the uploads of a cancelled task.
+-- Ends the uploads of cancelled tasks.
 UPDATE task SET state = 'cancelled', modified_at = now(), finished_at = now(),
     failure_code = 'canceled', failure_message = 'canceled'
-WHERE parent_id = $1 AND kind = 'upload' AND finished_at IS NULL
+WHERE parent_id = ANY($1::uuid[]) AND kind = 'upload' AND finished_at IS NULL
 RETURNING id;
+
+-- name: insert_group
+-- A group; its tasks follow in the same transaction.
+INSERT INTO task_group (id, account_id, kind, input, members, created_at)
+VALUES ($1, $2, $3, $4, $5, now())
+ON CONFLICT (id) DO NOTHING;
+
+-- name: get_group
+-- One group of one account.
+SELECT * FROM stored_group WHERE id = $1 AND account_id = $2 AND kind = $3;
+
+-- name: list_groups
+-- Groups of one account and kind before a position, newest first.
+SELECT * FROM stored_group
+WHERE account_id = $1 AND kind = $2 AND (created_at, id) < ($3::timestamptz, $4::uuid)
+ORDER BY created_at DESC, id DESC LIMIT $5;
+
+-- name: count_groups
+-- How many groups of a kind an account has.
+SELECT count(*) FROM task_group WHERE account_id = $1 AND kind = $2;
+
+-- name: get_members
+-- The tasks of a group that are still there.
+SELECT * FROM stored_task WHERE group_id = $1 AND account_id = $2;
+
+-- name: cancel_group
+-- Marks a group as cancelled; its tasks end in slices.
+UPDATE task_group SET cancelled_at = coalesce(cancelled_at, now())
+WHERE id = $1 AND account_id = $2 AND kind = $3 RETURNING id;
+
+-- name: unfinished_members
+-- A slice of a group's tasks that have not ended.
+SELECT id FROM task WHERE group_id = $1 AND finished_at IS NULL LIMIT $2;
+
+-- name: purge_groups
+-- Groups whose tasks are all gone, a slice per call.
+DELETE FROM task_group WHERE id IN (
+    SELECT id FROM task_group
+    WHERE created_at < now() - make_interval(secs => $1)
+        AND NOT EXISTS (SELECT 1 FROM task WHERE task.group_id = task_group.id)
+    LIMIT $2
+) RETURNING id;
+
+-- name: claim_key
+-- Takes a caller's key for what is being made; no row: it was taken before.
+INSERT INTO idempotency_key (account_id, key, digest, made) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING RETURNING made;
+
+-- name: find_made
+-- What was made with a key, and the digest of what was asked then.
+SELECT made, digest FROM idempotency_key WHERE account_id = $1 AND key = $2;
+
+-- name: purge_keys
+-- Keys past their time.
+DELETE FROM idempotency_key WHERE created_at < now() - make_interval(secs => $1);
 
 -- name: get_session
 -- The cookies of a session that is still alive.
@@ -519,11 +581,15 @@ WITH idle AS (
 DELETE FROM lane USING idle WHERE lane.key = idle.key;
 
 -- name: queue_depths
--- How many tasks are in each unfinished state and how long the oldest has waited.
-SELECT state::text, count(*) AS count,
+-- How many tasks of each kind are in each unfinished state and how long the oldest has waited.
+SELECT kind, state::text, count(*) AS count,
     coalesce(extract(epoch FROM now() - min(created_at)), 0)::double precision AS oldest_s
 FROM task WHERE state IN ('delayed', 'waiting', 'admitted', 'running', 'delivering')
-GROUP BY state;
+GROUP BY kind, state;
+
+-- name: open_circuits
+-- Webhook endpoints that are left alone but for a probe now and then.
+SELECT count(*) FROM lane WHERE open_until IS NOT NULL;
 
 -- name: read_tallies
 -- The counters of finished tasks.

@@ -33,6 +33,11 @@ def state_of(word: str) -> State:
     return _STATES[word]
 
 
+def words_of(state: State) -> list[str]:
+    """What a row may have for that state."""
+    return [word for word, meant in _STATES.items() if meant is state]
+
+
 def to_task(row: Any) -> Task:
     """A task of a row with the columns of stored_task."""
     failure = None
@@ -63,6 +68,7 @@ def to_task(row: Any) -> Task:
         listed=row["listed"],
         delivery=read_delivery(row["delivery"]),
         parent_id=row["parent_id"],
+        group_id=row["group_id"],
     )
 
 
@@ -83,6 +89,7 @@ def new_columns(tasks: Sequence[NewTask]) -> list[list[Any]]:
         [as_json(task.delivery) if task.delivery else None for task in tasks],
         [task.parent_id for task in tasks],
         [task.tried_since for task in tasks],
+        [task.group_id for task in tasks],
     ]
 
 

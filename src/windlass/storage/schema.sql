@@ -32,6 +32,20 @@ CREATE TYPE task_state AS ENUM (
     'delayed', 'waiting', 'admitted', 'running', 'delivering', 'succeeded', 'failed', 'cancelled'
 );
 
+-- Tasks that were asked for together (batch). members: their ids in the order of the inputs, which
+-- retention does not touch.
+CREATE TABLE task_group (
+    id uuid PRIMARY KEY,
+    account_id integer NOT NULL REFERENCES account,
+    kind text NOT NULL,
+    input json NOT NULL,
+    members uuid[] NOT NULL,
+    created_at timestamptz NOT NULL,
+    cancelled_at timestamptz
+);
+
+CREATE INDEX task_group_listing ON task_group (account_id, kind, created_at DESC, id DESC);
+
 CREATE TABLE task (
     id uuid PRIMARY KEY,
     account_id integer NOT NULL REFERENCES account,
@@ -60,7 +74,8 @@ CREATE TABLE task (
     result_expired boolean NOT NULL DEFAULT false,
     delivery json,
     parent_id uuid REFERENCES task ON DELETE CASCADE,
-    tried_since timestamptz
+    tried_since timestamptz,
+    group_id uuid REFERENCES task_group ON DELETE CASCADE
 ) WITH (
     fillfactor = 80,
     autovacuum_vacuum_scale_factor = 0.02,
@@ -79,8 +94,14 @@ CREATE INDEX task_expired ON task (finished_at) WHERE result_expired;
 CREATE INDEX task_children ON task (parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX task_deliveries ON task (account_id, created_at DESC, id DESC)
     WHERE kind IN ('upload', 'webhook');
+-- The few of them that somebody looks for.
+CREATE INDEX task_undelivered ON task (account_id, created_at DESC, id DESC)
+    WHERE kind IN ('upload', 'webhook') AND state = 'failed';
 CREATE INDEX task_expiring ON task (tried_since)
     WHERE tried_since IS NOT NULL AND finished_at IS NULL;
+CREATE INDEX task_members ON task (group_id) WHERE group_id IS NOT NULL;
+CREATE INDEX task_members_unfinished ON task (group_id)
+    WHERE group_id IS NOT NULL AND finished_at IS NULL;
 
 -- Attempts that did not end their task with success: retried, lost with their worker, given back;
 -- and every attempt to deliver, with what it saw (the last four columns).
@@ -167,5 +188,27 @@ SELECT task.id, task.account_id, account.name AS account, task.kind, task.api,
     task.losses, task.created_at, task.modified_at, task.started_at, task.finished_at,
     task.deadline_s, task.status_code, task.failure_code, task.failure_message,
     task.result_address, task.result_expired, task.listed, task.lane, task.priority,
-    task.delivery, task.parent_id
+    task.delivery, task.parent_id, task.group_id
 FROM task JOIN account ON account.id = task.account_id;
+
+-- A group with its numbers, which are counted: unfinished members are few in the end.
+CREATE VIEW stored_group AS
+SELECT task_group.id, task_group.account_id, account.name AS account, task_group.kind,
+    task_group.members, task_group.created_at, task_group.cancelled_at IS NOT NULL AS cancelled,
+    cardinality(members) - (
+        SELECT count(*) FROM task WHERE task.group_id = task_group.id AND finished_at IS NULL
+    ) AS ended,
+    (SELECT max(finished_at) FROM task WHERE task.group_id = task_group.id) AS finished_at
+FROM task_group JOIN account ON account.id = task_group.account_id;
+
+-- Keys that callers have sent with creating calls, and what was made: a task or a group.
+CREATE TABLE idempotency_key (
+    account_id integer NOT NULL REFERENCES account,
+    key text NOT NULL,
+    digest bytea NOT NULL,
+    made uuid NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account_id, key)
+);
+
+CREATE INDEX idempotency_key_age ON idempotency_key (created_at);

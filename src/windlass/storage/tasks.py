@@ -17,14 +17,11 @@ from windlass.errors import TaskNotFound
 from windlass.model.account import Account
 from windlass.model.request import Cookie
 from windlass.model.task import ListPage, NewTask, Task
-from windlass.storage import following
 from windlass.storage.batcher import Batcher
+from windlass.storage.cancelling import cancel
 from windlass.storage.cursors import cursor_at, position_of
 from windlass.storage.database import Database, retrying
-from windlass.storage.outcomes import DONE_CHANNEL
 from windlass.storage.rows import LINGER_S, REFUSED, new_columns, to_task
-
-CANCEL_CHANNEL = "windlass_cancel"
 
 
 class Tasks:
@@ -103,32 +100,8 @@ class Tasks:
             return ()
         return msgspec.json.decode(row["cookies"], type=tuple[Cookie, ...])
 
-    # ------------------------------------------------------------ cancel
-
     async def cancel(self, account: Account, task_id: UUID) -> tuple[Task, Sequence[str]]:
         """Ends a task that has not ended, its upload too, and stops what runs; the task, and the
         lanes where something waits because of it. Raises TaskNotFound."""
-        stopped, lanes = await retrying(lambda: self._cancel(account, task_id), for_s=8)
-        for stopped_id in stopped:
-            await self._database.relaxed.execute(
-                "SELECT pg_notify($1, $2), pg_notify($3, $2)",
-                CANCEL_CHANNEL,
-                str(stopped_id),
-                DONE_CHANNEL,
-            )
+        lanes = await cancel(self._database, account.id, [task_id])
         return await self.get(account, task_id), lanes
-
-    async def _cancel(
-        self, account: Account, task_id: UUID
-    ) -> tuple[Sequence[UUID], Sequence[str]]:
-        sql = self._database.sql
-        async with self._database.durable.acquire() as connection, connection.transaction():
-            await connection.execute(sql("lock_uploads"), task_id, account.id)
-            ended = await connection.fetch(sql("cancel_task"), task_id, account.id)
-            if not ended:
-                return [], []
-            uploads = await connection.fetch(sql("cancel_uploads"), task_id)
-            news = following.webhooks_for(ended)
-            if news:
-                await connection.execute(sql("insert_tasks"), *new_columns(news))
-            return [task_id, *(row["id"] for row in uploads)], [task.lane for task in news]

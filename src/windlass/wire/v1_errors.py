@@ -34,6 +34,8 @@ HTTP_STATUS: dict[str, int] = {
     "unauthorized": 401,
     "not_found": 404,
     "task_not_found": 404,
+    "group_not_found": 404,
+    "idempotency_conflict": 409,
     "results_not_ready": 404,
     "results_expired": 404,
     "method_not_allowed": 405,

@@ -54,6 +54,8 @@ ERROR_TYPES: dict[str, ErrorType] = {
     "unauthorized": "validation_error",
     "not_found": "validation_error",
     "task_not_found": "validation_error",
+    "group_not_found": "validation_error",
+    "idempotency_conflict": "validation_error",
     "results_not_ready": "validation_error",
     "results_expired": "validation_error",
     "not_resendable": "validation_error",

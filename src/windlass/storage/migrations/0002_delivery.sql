@@ -10,6 +10,8 @@ ALTER TABLE task
 CREATE INDEX task_children ON task (parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX task_deliveries ON task (account_id, created_at DESC, id DESC)
     WHERE kind IN ('upload', 'webhook');
+CREATE INDEX task_undelivered ON task (account_id, created_at DESC, id DESC)
+    WHERE kind IN ('upload', 'webhook') AND state = 'failed';
 CREATE INDEX task_expiring ON task (tried_since)
     WHERE tried_since IS NOT NULL AND finished_at IS NULL;
 

@@ -1,0 +1,132 @@
+"""Groups in the database, and the keys that make a repeated call the same call.
+
+A group and its tasks are made in one transaction; its numbers are counted when they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from windlass.errors import GroupNotFound, IdempotencyConflict
+from windlass.model.account import Account
+from windlass.model.group import Group, GroupPage, GroupTasks, Idempotency, NewGroup
+from windlass.model.task import NewTask
+from windlass.storage.cancelling import cancel
+from windlass.storage.cursors import cursor_at, position_of
+from windlass.storage.database import Database, retrying
+from windlass.storage.rows import new_columns, to_task
+
+SLICE = 500
+
+
+class Groups:
+    """The group table. One per process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def accept(self, group: NewGroup, idempotency: Idempotency | None = None) -> UUID:
+        """Stores a group with its tasks, all or nothing; the id of the group that was made with
+        the same key before, if there was one.
+
+        Raises IdempotencyConflict, and DatabaseUnavailable, after which it may or may not have been
+        stored.
+        """
+        return await retrying(lambda: self._accept(group, idempotency), for_s=8)
+
+    async def accept_task(self, task: NewTask, idempotency: Idempotency) -> UUID:
+        """Stores one task that was asked for with a key. As `accept`."""
+        return await retrying(lambda: self._accept_task(task, idempotency), for_s=8)
+
+    async def _accept(self, group: NewGroup, idempotency: Idempotency | None) -> UUID:
+        sql = self._database.sql
+        async with self._database.durable.acquire() as connection, connection.transaction():
+            made = await self._claim_key(connection, group.account_id, group.id, idempotency)
+            if made != group.id:
+                return made
+            members = [task.id for task in group.tasks]
+            await connection.execute(
+                sql("insert_group"), group.id, group.account_id, group.kind, group.input, members
+            )
+            await connection.execute(sql("insert_tasks"), *new_columns(group.tasks))
+            return group.id
+
+    async def _accept_task(self, task: NewTask, idempotency: Idempotency) -> UUID:
+        sql = self._database.sql
+        async with self._database.durable.acquire() as connection, connection.transaction():
+            made = await self._claim_key(connection, task.account_id, task.id, idempotency)
+            if made == task.id:
+                await connection.execute(sql("insert_tasks"), *new_columns([task]))
+            return made
+
+    async def _claim_key(
+        self, connection: Any, account_id: int, made: UUID, idempotency: Idempotency | None
+    ) -> UUID:
+        """What belongs to the key: what is being made, or what was made with it before."""
+        if idempotency is None:
+            return made
+        sql, key, digest = self._database.sql, idempotency.key, idempotency.digest
+        # Of two calls at once, the second waits here until the first has made it, or has not.
+        if await connection.fetch(sql("claim_key"), account_id, key, digest, made):
+            return made
+        row = await connection.fetchrow(sql("find_made"), account_id, key)
+        if row["digest"] != digest:
+            raise IdempotencyConflict
+        found: UUID = row["made"]
+        return found
+
+    async def get(self, account: Account, kind: str, group_id: UUID) -> Group:
+        """One group. Raises GroupNotFound, also for a group of another account."""
+        row = await self._database.fetch_row("get_group", group_id, account.id, kind)
+        if row is None:
+            raise GroupNotFound(f"{kind.capitalize()} not found")
+        return _to_group(row)
+
+    async def tasks(self, account: Account, kind: str, group_id: UUID) -> GroupTasks:
+        """One group with its tasks. Raises GroupNotFound."""
+        group = await self.get(account, kind, group_id)
+        rows = await self._database.fetch("get_members", group_id, account.id)
+        by_id = {row["id"]: to_task(row) for row in rows}
+        return GroupTasks(group, tuple(by_id.get(task_id) for task_id in group.members))
+
+    async def list(self, account: Account, kind: str, cursor: str | None, limit: int) -> GroupPage:
+        """Groups, newest first. Raises InvalidRequest for a cursor that is not ours."""
+        created_at, last_id = position_of(cursor)
+        rows = await self._database.fetch(
+            "list_groups", account.id, kind, created_at, last_id, limit + 1
+        )
+        groups = tuple(_to_group(row) for row in rows[:limit])
+        after = cursor_at(groups[-1].created_at, groups[-1].id) if len(rows) > limit else None
+        count = await self._database.fetch_row("count_groups", account.id, kind)
+        return GroupPage(groups, after, count[0] if count else 0)
+
+    async def cancel(self, account: Account, kind: str, group_id: UUID) -> Sequence[str]:
+        """Ends all of a group's tasks that have not ended; the lanes where something waits because
+        of it. Raises GroupNotFound."""
+        row = await self._database.fetch_row(
+            "cancel_group", group_id, account.id, kind, durable=True
+        )
+        if row is None:
+            raise GroupNotFound(f"{kind.capitalize()} not found")
+        lanes: set[str] = set()
+        while rows := await self._database.fetch("unfinished_members", group_id, SLICE):
+            lanes.update(await cancel(self._database, account.id, [row["id"] for row in rows]))
+        return sorted(lanes)
+
+
+def _to_group(row: Any) -> Group:
+    ended, members = row["ended"], tuple(row["members"])
+    return Group(
+        id=row["id"],
+        account_id=row["account_id"],
+        account=row["account"],
+        kind=row["kind"],
+        members=members,
+        ended=ended,
+        created_at=row["created_at"],
+        # With all tasks purged nobody knows any more when the last one ended.
+        finished_at=(row["finished_at"] or row["created_at"]) if ended >= len(members) else None,
+        cancelled=row["cancelled"],
+    )
