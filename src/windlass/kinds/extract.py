@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from windlass.errors import TargetError
+from windlass.errors import DatabaseUnavailable, EngineError, NotRepeated, TargetError
 from windlass.kinds import Context
 from windlass.model.page import Extraction, Failure
 from windlass.model.request import Cookie, ExtractRequest
@@ -24,6 +24,8 @@ _NEVER_SENT = frozenset(
 
 _CUT_SHORT = frozenset({"body_truncated", "bad_encoding", "connection_lost"})
 
+_DATABASE_RETRY_S = 2.0
+
 
 class Extract:
     """Extracts pages; retries failures that may pass."""
@@ -37,6 +39,31 @@ class Extract:
     async def handle(self, task: Task) -> Outcome:
         """The page, or why there is none."""
         request = self._decoder.decode(task.request)
+        if request.method not in _IDEMPOTENT:
+            return await self._handle_once(task, request)
+        return await self._handle(task, request)
+
+    async def _handle_once(self, task: Task, request: ExtractRequest) -> Outcome:
+        """The same for a request that must not be sent twice.
+
+        Every earlier start that was counted as a failure is known not to have sent it (see
+        `_may_retry`). One that was not was broken off at an unknown place: its worker died or was
+        stopped, or its result could not be stored.
+        """
+        if task.attempt - 1 > task.failures:
+            failure = Failure.of(NotRepeated())
+            result = _render(task, request, None, failure)
+            return Outcome(state=State.FAILED, failure=failure, result=result)
+        try:
+            return await self._handle(task, request)
+        except DatabaseUnavailable as error:
+            # Before anything was sent; counted, so that the next start knows.
+            failure = Failure.of(error)
+            return Outcome(state=State.QUEUED, failure=failure, retry_in_s=_DATABASE_RETRY_S)
+        except EngineError as error:
+            raise NotRepeated from error
+
+    async def _handle(self, task: Task, request: ExtractRequest) -> Outcome:
         jar = CookieJar(await self._session_cookies(task, request))
         try:
             extraction = await self._extractor.extract(request, jar)
