@@ -11,22 +11,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 from nimble_python import Nimble
 from standardwebhooks import WebhookVerificationError
 
+from tests.support.delivering import SECRET, Delivering, delivering
 from tests.support.gcs import CREATOR, GCS
 from tests.support.origin import Origin
-from tests.support.receiver import Received, Receiver, receiving
+from tests.support.receiver import Received
 from tests.support.s3 import S3
 from tests.support.sdk import TERMINAL, finished
-from tests.support.server import WindlassServer, running
+from tests.support.server import WindlassServer
 from tests.support.waiting import eventually
 from windlass.storage.accounts import Accounts
 from windlass.storage.database import Database
 
-SECRET = "whsec_dGhlIGZpcnN0IHNlY3JldCBvZiBhY2NvdW50IG1haW4="
 GUARANTEED = {
     "id",
     "state",
@@ -42,30 +41,13 @@ BESIDE = {"account_name", "status_url", "download_url"}
 
 
 @dataclass
-class World:
-    """A server that may write as the document grants, and what it delivers to."""
+class World(Delivering):
+    """A server that may write as the document grants, and the buckets it writes to."""
 
-    server: WindlassServer
-    client: Nimble
-    receiver: Receiver
     s3: S3
     bucket: str
     gcs: GCS
     pool: str
-
-    def told(self, task_id: str) -> list[Received]:
-        """Webhooks about a task so far."""
-        return [one for one in tuple(self.receiver.seen) if task_id in one.body]
-
-    def news(self, task_id: str) -> Received:
-        """The first webhook about a task, once it came."""
-        return eventually(lambda: self.told(task_id), f"news of {task_id}", within_s=20)[0]
-
-    def results(self, task_id: str) -> bytes:
-        """The bytes of /results."""
-        bearer = {"Authorization": f"Bearer {self.server.api_key}"}
-        answer = httpx.get(f"{self.server.url}/v1/tasks/{task_id}/results", headers=bearer)
-        return answer.raise_for_status().content
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +57,8 @@ def world(s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     settings = s3.grant_on(bucket).settings(s3.url)
     settings["google_application_credentials"] = str(gcs.key_file(folder, CREATOR))
     try:
-        with (
-            receiving() as receiver,
-            running(folder / "data", rate_limit="0", webhook_secret=SECRET, **settings) as server,
-            Nimble(base_url=server.url, api_key=server.api_key) as client,
-        ):
-            yield World(server, client, receiver, s3, bucket, gcs, gcs.bucket())
+        with delivering(folder / "data", **settings) as made:
+            yield World(**vars(made), s3=s3, bucket=bucket, gcs=gcs, pool=gcs.bucket())
     finally:
         gcs.close()
 
@@ -126,7 +104,7 @@ def test_option_2_webhook(world: World, origin: Origin) -> None:
         formats=["html", "markdown"],
         callback_url=world.receiver.url("ok", "webhooks/nimble"),
     )
-    news = world.news(response.task_id)
+    (news,) = world.news(response.task_id)
     assert (news.method, news.header("content-type")) == ("POST", "application/json")
     assert news.path == "/ok/webhooks/nimble"
     body = news.document()
@@ -177,7 +155,7 @@ def test_news_of_a_failed_task_say_why(world: World, origin: Origin) -> None:
     created = world.client.extract_async(
         url="http://nowhere.invalid/", callback_url=world.receiver.url("ok", "failed")
     )
-    body = world.news(created.task.id).document()
+    body = world.news(created.task.id)[0].document()
     assert body["status"] == "failed"
     task = body["task"]
     assert task.keys() == GUARANTEED | BESIDE | {"error", "error_type", "error_code"}
@@ -264,7 +242,7 @@ def test_methods_combined(world: World, origin: Origin, kind: str) -> None:
     )
     task_id = response.task_id
     key = f"results/{task_id}.json"
-    task = world.news(task_id).document()["task"]
+    task = world.news(task_id)[0].document()["task"]
     assert task.keys() == GUARANTEED | BESIDE | {"output_url"}
     assert task["output_url"] == response.task.output_url == f"{kind}://{bucket}/{key}"
     assert finished(world.client, task_id).state in TERMINAL
@@ -284,7 +262,7 @@ def test_webhooks_are_signed_with_the_account_s_secret(world: World, origin: Ori
     created = world.client.extract_async(
         url=origin.page("signed"), callback_url=world.receiver.url("ok", "signed")
     )
-    news = world.news(created.task.id)
+    (news,) = world.news(created.task.id)
     news.verify(SECRET)
     assert news.delivery_id == news.header("x-nimble-delivery-id")
     assert news.attempt == 1
@@ -302,7 +280,7 @@ def test_while_a_secret_is_changed_webhooks_are_signed_with_both(
         created = other.extract_async(
             url=origin.page("rotated"), callback_url=world.receiver.url("ok", "rotated")
         )
-        news = world.news(created.task.id)
+        (news,) = world.news(created.task.id)
     assert len((news.header("webhook-signature") or "").split()) == 2
     news.verify(old)
     news.verify(new)

@@ -87,12 +87,14 @@ def read_ledger(path: Path) -> list[Received]:
 class Receiver:
     """The receiver, within an event loop. `seen` holds what came, `connections` counts.
 
-    `look` is called with each webhook before it is answered, and may take its time.
+    `look` is called with each webhook before it is answered, and may take its time. The endpoint
+    "sick" answers 500 until `well` is true.
     """
 
     def __init__(self, ledger: Path | None = None) -> None:
         self.seen: list[Received] = []
         self.look: Callable[[Received], None] | None = None
+        self.well = False
         self.connections = 0
         self.base = ""
         self._turns: Counter[tuple[str, str]] = Counter()
@@ -190,6 +192,10 @@ class Receiver:
         fields = f"Retry-After: {query['after']}\r\n" if "after" in query else ""
         text = query.get("text", "as asked").encode()
         talk.transport.write(_answer(int(query["code"]), text, fields.encode()))
+
+    async def answer_sick(self, talk: _Talk, query: dict[str, str]) -> None:
+        """500 until the receiver is well again."""
+        talk.transport.write(_OK if self.well else _answer(500, b"sick"))
 
     async def answer_redirect(self, talk: _Talk, query: dict[str, str]) -> None:
         """A redirect to `to` with status `code`."""
