@@ -439,9 +439,9 @@ def load(overrides: Mapping[str, Any] | None = None, env_file: Path | None = Non
     sources = {item.name: "default" for item in fields(Settings)}
     for origin, variables in ((str(env_path), from_file), ("environment", dict(os.environ))):
         for name, text in variables.items():
+            if name not in known and name.startswith(PREFIX):
+                raise SettingsError(f"{name} is not a setting; see `windlass settings`")
             if name not in known:
-                if name.startswith(PREFIX):
-                    raise SettingsError(f"{name} is not a setting; see `windlass settings`")
                 continue
             item = known[name]
             values[item.name] = _read(name, text, item.metadata)
