@@ -24,6 +24,7 @@ from windlass.errors import (
     DatabaseUnavailable,
     EngineError,
     RequestTimeout,
+    ResultsUnavailable,
     StorageFull,
     WindlassError,
     WorkerLost,
@@ -287,11 +288,10 @@ class Worker:
         if outcome.result is not None:
             try:
                 address = await self._storing.call(outcome.result)
-            except (StorageFull, OSError) as error:
-                full = isinstance(error, StorageFull)
-                event = "storage_full" if full else "storage_failed"
-                log.error(event, reason=repr(error), retry_in_s=_FULL_RETRY_S)
-                failure = Failure.of(StorageFull() if full else EngineError())
+            except (StorageFull, ResultsUnavailable, OSError) as error:
+                known = error if isinstance(error, WindlassError) else EngineError()
+                log.error("result_not_stored", reason=repr(error), retry_in_s=_FULL_RETRY_S)
+                failure = Failure.of(known)
                 outcome = Outcome(
                     state=State.QUEUED, failure=failure, retry_in_s=_FULL_RETRY_S, counts=False
                 )

@@ -12,13 +12,15 @@ import msgspec
 
 from windlass.blobs import Source
 from windlass.buckets import Buckets
-from windlass.errors import BlobMissing, DeliveryError
+from windlass.errors import BlobMissing, DeliveryError, MissingExtra, ResultsUnavailable
 from windlass.kinds import Context
 from windlass.model.delivery import Sight, Upload
 from windlass.model.page import Failure
 from windlass.model.task import Outcome, State, Task
 from windlass.webhooks.schedule import next_delay
 from windlass.wire.v1_results import task_tail
+
+_FAILS = (DeliveryError, BlobMissing, ResultsUnavailable, MissingExtra)
 
 
 class UploadResult:
@@ -39,7 +41,7 @@ class UploadResult:
         started = time.perf_counter()
         try:
             await self._store(upload, await self._tasks.parent(task), again=task.attempt > 1)
-        except (DeliveryError, BlobMissing) as error:
+        except _FAILS as error:
             return self._failed(task, Failure.of(error), _sight(started))
         return Outcome(state=State.SUCCEEDED, sight=_sight(started))
 
