@@ -290,7 +290,8 @@ class Worker:
                 address = await self._storing.call(outcome.result)
             except (StorageFull, ResultsUnavailable, OSError) as error:
                 known = error if isinstance(error, WindlassError) else EngineError()
-                log.error("result_not_stored", reason=repr(error), retry_in_s=_FULL_RETRY_S)
+                event = "storage_failed" if known is not error else known.code
+                log.error(event, reason=repr(error), retry_in_s=_FULL_RETRY_S)
                 failure = Failure.of(known)
                 outcome = Outcome(
                     state=State.QUEUED, failure=failure, retry_in_s=_FULL_RETRY_S, counts=False
