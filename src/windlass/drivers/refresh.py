@@ -9,6 +9,7 @@ import re
 from html import unescape
 
 from windlass.drivers.redirects import resolved
+from windlass.net.refresh import parse_refresh
 
 SCANNED_BYTES = 65_536
 MAX_DELAY_S = 5.0
@@ -26,8 +27,6 @@ _TOKEN = re.compile(
 _ATTRIBUTE = re.compile(
     r"""([^\s"'<>/=]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""",
 )
-_TIME = re.compile(r"\s*([0-9]+)?(\.[0-9.]*)?(?=[\s;,]|$)\s*[;,]?\s*")
-_URL = re.compile(r"url\s*=\s*", re.IGNORECASE)
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 
 
@@ -75,13 +74,6 @@ def _attributes(text: bytes) -> dict[str, str]:
 
 
 def _parse(content: str) -> str | None:
-    """The URL of a refresh (HTML section 4.2.5.3), None without one or with too long a delay."""
-    time = _TIME.match(content)
-    if time is None or not (time[1] or time[2]) or float(time[1] or 0) > MAX_DELAY_S:
-        return None
-    target = content[time.end() :]
-    if prefix := _URL.match(target):
-        target = target[prefix.end() :]
-    if target[:1] in ("'", '"'):
-        target = target[1:].partition(target[0])[0]
-    return target.strip() or None
+    """The URL of a refresh, None without one or with too long a delay."""
+    refresh = parse_refresh(content)
+    return refresh.reference if refresh and refresh.delay_s <= MAX_DELAY_S else None

@@ -55,6 +55,7 @@ FORMATS: Registry[Format] = Registry(
         "cookies": "windlass.formats.cookies:COOKIES",
         "html": "windlass.formats.html:HTML",
         "links": "windlass.formats.links:LINKS",
+        "outline": "windlass.formats.outline:OUTLINE",
         "text": "windlass.formats.text:TEXT",
         "plain_text": "windlass.formats.text:TEXT",
         "markdown": "windlass.formats.markdown:MARKDOWN",

@@ -17,8 +17,10 @@ from windlass.html import markdown, plain
 from windlass.html.document import Source
 from windlass.html.main_content import choose, keep_only
 from windlass.html.media import Kind
+from windlass.html.outline import outline_of
 from windlass.html.shape import clean, find, shape
 from windlass.html.urls import Resolver, is_web, resolve
+from windlass.model.outline import Outline
 
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
@@ -42,6 +44,18 @@ class Tree:
         if self._links is None:
             self._links = self._absolutize()
         return self._links
+
+    def outline(self) -> Outline:
+        """What the page says of itself and where it leads, with the words of the links."""
+        if self._cleaned:
+            self._parse()
+        self.links()
+        return outline_of(self._document, Resolver(self._base()), self._linking())
+
+    def strings(self) -> str:
+        """The visible text, one line for each run of it: the cheapest to compare pages by."""
+        self._prepare(shaped=False)
+        return "\n".join(self._document.stripped_strings)
 
     def text(self) -> str:
         """The visible text, blocks on lines of their own."""

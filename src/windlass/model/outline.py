@@ -19,8 +19,9 @@ class PageLink(msgspec.Struct, frozen=True, array_like=True):
 class Outline(msgspec.Struct, frozen=True, omit_defaults=True):
     """Read from the tree of one page, absolute URLs throughout.
 
-    `canonicals` are its rel=canonical links, once each; `robots` are its meta elements that ask
-    something of robots as (name, content), both in lower case; `refresh` is where a meta refresh leads, after any time.
+    `canonicals` are its rel=canonical links, once each; `refresh` is where a meta refresh leads,
+    after any time; `robots` are its meta elements that ask something of robots, as (name, content)
+    in lower case.
     Only the head counts: what visitors may write is in the body.
     """
 

@@ -202,9 +202,10 @@ class Entries:
 
     def _look_at_attributes(self, tag: Tag) -> None:
         found = {name.lower(): one or other for name, one, other in _LINK.findall(tag.attributes)}
-        if found.get("rel", "alternate").lower() != "alternate":
-            self._field = ""
-        elif found.get("ispermalink", "true").lower() != "true":
+        if (
+            found.get("rel", "alternate").lower() != "alternate"
+            or found.get("ispermalink", "true").lower() != "true"
+        ):
             self._field = ""
         elif "href" in found:
             self._text = found["href"]

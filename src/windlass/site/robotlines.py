@@ -56,80 +56,74 @@ class Line(NamedTuple):
 
 
 @dataclass
-class _Group:
+class Group:
+    """What is said to one name."""
+
     lines: list[Line] = field(default_factory=list)
     delay_s: float | None = None
+    """The longest delay asked for, in seconds."""
 
 
-@dataclass
 class Groups:
-    """A robots.txt by the names it speaks to, in lower case."""
+    """A robots.txt by the names it speaks to, in lower case. Takes in its lines one by one."""
 
-    _groups: dict[str, _Group] = field(default_factory=dict)
-    _sitemaps: dict[str, None] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._groups: dict[str, Group] = {}
+        self._sitemaps: dict[str, None] = {}
+        self._current: list[Group] = []
+        self._open = False
+        """Whether another User-agent line joins the current group rather than begins the next."""
 
     @property
     def sitemaps(self) -> tuple[str, ...]:
         """Values of Sitemap lines, once each, at most MAX_SITEMAPS."""
         return tuple(self._sitemaps)
 
-    def obeyed_by(self, agent: str) -> frozenset[str]:
-        """Names of the groups that hold for a product token; several count as one group.
+    def obeyed_by(self, agent: str) -> str:
+        """Name of the group that holds for a product token.
 
         The group of that name, else of the longest name that the token extends ("shop-bot" obeys
         "shop"), else everybody's (RFC 9309, section 2.2.1).
         """
         wanted = agent.strip().lower()
-        named = [name for name in self._groups if name and _extends(wanted, name)]
-        if named:
-            return frozenset({max(named, key=len)})
-        return frozenset({EVERYBODY})
+        named = (name for name in self._groups if _extends(wanted, name))
+        return max(named, key=len, default=EVERYBODY)
 
-    def lines_of(self, names: frozenset[str]) -> Iterator[Line]:
-        """Rules of these groups."""
-        for name in names & self._groups.keys():
-            yield from self._groups[name].lines
+    def of(self, name: str) -> Group:
+        """The group of a name, an empty one if it has none; all of one name are one."""
+        return self._groups.get(name) or Group()
 
-    def delay_of(self, names: frozenset[str]) -> float | None:
-        """The longest delay that these groups ask for, in seconds."""
-        groups = (self._groups[name] for name in names & self._groups.keys())
-        return max((one.delay_s for one in groups if one.delay_s is not None), default=None)
+    def take(self, about: str, value: str) -> None:
+        """Takes in a line."""
+        if about == "agent":
+            self._take_agent(value)
+        elif about in ("allow", "disallow"):
+            self._open = False
+            if value:
+                for one in self._current:
+                    one.lines.append(Line(value, about == "allow"))
+        elif about == "sitemap":
+            if value and len(self._sitemaps) < MAX_SITEMAPS:
+                self._sitemaps[value] = None
+        elif (delay := _delay(about, value)) is not None:
+            # No part of the protocol, so it ends no group (RFC 9309, section 2.2.4), but it is
+            # meant for the names above it only.
+            for one in self._current:
+                one.delay_s = max(one.delay_s or 0.0, delay)
 
-    def group(self, name: str) -> _Group:
-        """The group of a name; all of one name are one."""
-        return self._groups.setdefault(name, _Group())
-
-    def add_sitemap(self, value: str) -> None:
-        """Takes in the value of a Sitemap line."""
-        if value and len(self._sitemaps) < MAX_SITEMAPS:
-            self._sitemaps[value] = None
+    def _take_agent(self, value: str) -> None:
+        if not self._open:
+            self._current = []
+        self._open = True
+        if token := _token(value):
+            self._current.append(self._groups.setdefault(token, Group()))
 
 
 def read_groups(body: bytes, limit_bytes: int) -> Groups:
     """What a robots.txt says; whatever is no line of one is passed over. Never raises."""
     groups = Groups()
-    current: list[_Group] = []
-    open_ = False
-    """Whether another User-agent line joins the current group rather than begins the next."""
-    for name, value in _fields(_text(body, limit_bytes)):
-        if name == "agent":
-            if not open_:
-                current = []
-            open_ = True
-            if token := _token(value):
-                current.append(groups.group(token))
-        elif name in ("allow", "disallow"):
-            open_ = False
-            if value:
-                for one in current:
-                    one.lines.append(Line(value, name == "allow"))
-        elif name == "sitemap":
-            groups.add_sitemap(value)
-        elif (delay := _delay(name, value)) is not None:
-            # No part of the protocol, so it ends no group (RFC 9309, section 2.2.4), but it is
-            # meant for the names above it only.
-            for one in current:
-                one.delay_s = max(one.delay_s or 0.0, delay)
+    for about, value in _fields(_text(body, limit_bytes)):
+        groups.take(about, value)
     return groups
 
 

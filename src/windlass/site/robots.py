@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from windlass.site.robotlines import Groups, read_groups
+from windlass.site.robotlines import read_groups
 
 MAX_REDIRECTS = 5
 """Hops to follow when robots.txt is fetched, across hosts too (RFC 9309, section 2.3.1.2)."""
@@ -120,20 +120,16 @@ def lifetime_s(robots: Robots, cache_control: str) -> float:
 
 def _read(body: bytes, agent: str) -> Robots:
     groups = read_groups(body, MAX_BYTES)
-    names = groups.obeyed_by(agent)
-    delay = groups.delay_of(names)
+    group = groups.of(groups.obeyed_by(agent))
+    rules = {rule for line in group.lines for rule in _rules(line.pattern, line.allow)}
+    delay = group.delay_s
     return Robots(
         agent,
         "rules",
-        tuple(_ordered(groups, names)),
+        tuple(sorted(rules, key=lambda rule: (-rule.octets, not rule.allow, rule.pattern))),
         None if delay is None else min(delay, MAX_CRAWL_DELAY_S),
         groups.sitemaps,
     )
-
-
-def _ordered(groups: Groups, names: frozenset[str]) -> Iterable[Rule]:
-    rules = {rule for line in groups.lines_of(names) for rule in _rules(line.pattern, line.allow)}
-    return sorted(rules, key=lambda rule: (-rule.octets, not rule.allow, rule.pattern))
 
 
 # ---------------------------------------------------------------- URLs and patterns

@@ -229,7 +229,8 @@ def test_an_index_leads_on() -> None:
 
 def test_titles_come_from_feeds_and_extensions() -> None:
     feed = (
-        f"<rss><channel><title>Site</title><item><title>One &amp;amp; <![CDATA[<b>two</b>]]></title>"
+        "<rss><channel><title>Site</title>"
+        "<item><title>One &amp;amp; <![CDATA[<b>two</b>]]></title>"
         f"<link>{A}</link><description>&lt;p&gt;Some\n text&lt;/p&gt;</description>"
         "<pubDate>Wed, 01 May 2024 10:00:00 GMT</pubDate>"
         "<media:title>no</media:title></item></channel></rss>"
@@ -250,7 +251,10 @@ def test_titles_come_from_feeds_and_extensions() -> None:
         "<video:description>Of B</video:description></video:video>"
         "<image:image><image:title>no</image:title></image:image></url>"
     )
-    assert list(read(news)) == [Entry(A, title="Headline"), Entry(B, title="Film", description="Of B")]
+    assert list(read(news)) == [
+        Entry(A, title="Headline"),
+        Entry(B, title="Film", description="Of B"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -295,7 +299,7 @@ def test_it_reads_no_more_than_its_limit() -> None:
 
 
 def test_a_gzip_bomb_is_left_in_time() -> None:
-    bomb = gzip.compress(b"<urlset>" + b" " * 300_000_000, 9)
+    bomb = gzip.compress(b"<urlset>" + b" " * 100_000_000, 9)
     began = time.process_time()
     sitemap = read(bomb)
     assert list(sitemap) == []
@@ -350,11 +354,11 @@ def test_memory_does_not_grow_with_the_sitemap() -> None:
 )
 @pytest.mark.parametrize("before", ["<urlset>", "<urlset><url><loc>", "", "<rss><item><link>"])
 def test_hostile_text_takes_linear_time(unit: str, before: str) -> None:
-    data = (before + unit * (2_000_000 // len(unit))).encode()
+    data = (before + unit * (500_000 // len(unit))).encode()
     began = time.process_time()
     for _ in Sitemap(URL, [data[at : at + 16_384] for at in range(0, len(data), 16_384)]):
         pass
-    assert time.process_time() - began < 4
+    assert time.process_time() - began < 2
 
 
 def test_no_damage_raises() -> None:
