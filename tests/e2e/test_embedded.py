@@ -291,6 +291,32 @@ async def test_kill_of_everything_loses_nothing_committed(data: Path) -> None:
         assert await run(dsn, KEEP[-1]) == 7
 
 
+async def test_a_start_removes_folders_of_killed_servers_whose_data_is_gone(
+    data: Path, tmp_path: Path
+) -> None:
+    lost = tmp_path / "lost"
+    shutil.copytree(data, lost, symlinks=True)
+    async with host(lost) as (pid, _, postmaster):
+        left = (lost / "run").readlink()
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not is_alive(postmaster), "PostgreSQL has shut down")
+    shutil.rmtree(lost)
+    assert left.is_dir()
+    async with running(data):
+        assert not left.exists()
+
+
+async def test_a_start_leaves_the_folder_of_another_server_alone(
+    data: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(data, other, symlinks=True)
+    async with running(other) as (_, dsn):
+        async with running(data):
+            assert await run(dsn, "SELECT 1") == 1
+        assert await run(dsn, "SELECT 1") == 1
+
+
 async def test_killed_postmaster_comes_back_at_the_same_address(data: Path) -> None:
     async with running(data) as (postgres, dsn):
         assert await run(dsn, *KEEP) == 7

@@ -11,23 +11,18 @@ import asyncio
 import os
 import pwd
 import shutil
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from windlass.errors import EngineError, SettingsError
-from windlass.storage.embedded import launch
+from windlass.errors import SettingsError
+from windlass.storage.embedded import launch, runtime
 from windlass.storage.embedded.binaries import Binaries
-
-SOCKET_NAME = ".s.PGSQL.5432"
-SOCKET_PATH_LIMIT = 103
-"""Bytes; the smallest sun_path of the systems we run on (macOS), less its terminator."""
+from windlass.storage.embedded.runtime import Runtime
 
 PROBE_TIMEOUT_S = 20.0
-FALLBACK_ACCOUNTS = ("windlass", "nobody")
 HERE = "/proc/self/cwd"
 
 
@@ -64,7 +59,12 @@ class Host:
 
     binaries: Binaries
     identity: Identity
-    runtime: Path
+    folder: Runtime
+
+    @property
+    def runtime(self) -> Path:
+        """The folder's path."""
+        return self.folder.path
 
 
 def launch_command(identity: Identity, folder: Path, *command: str) -> list[str]:
@@ -87,7 +87,7 @@ async def settle(binaries: Binaries, former: Path | None) -> Host:
     """
     reasons: list[str] = []
     if former is not None:
-        await asyncio.to_thread(remove_runtime, former)
+        await asyncio.to_thread(runtime.remove_left, former)
     for identity in _candidates():
         host = await _try(binaries, identity, former, reasons)
         if host is not None:
@@ -101,32 +101,22 @@ async def settle(binaries: Binaries, former: Path | None) -> Host:
 async def _try(
     binaries: Binaries, identity: Identity, former: Path | None, reasons: list[str]
 ) -> Host | None:
-    for base in _bases(identity):
-        runtime = _make_runtime(base, identity, former)
-        refusal = await _refusal(identity, runtime, binaries)
+    places = runtime.bases()
+    # A changed identity may be unable to enter some of them.
+    for base in places if identity.changed else places[:1]:
+        folder = runtime.make(base, former)
+        own(folder.path, identity)
+        refusal = await _refusal(identity, folder.path, binaries)
         if refusal and identity.changed:
-            copied = await asyncio.to_thread(_copy, binaries, runtime, identity)
-            refusal = await _refusal(identity, runtime, copied)
+            copied = await asyncio.to_thread(_copy, binaries, folder.path, identity)
+            refusal = await _refusal(identity, folder.path, copied)
             if not refusal:
-                return Host(copied, identity, runtime)
+                return Host(copied, identity, folder)
         if not refusal:
-            return Host(binaries, identity, runtime)
+            return Host(binaries, identity, folder)
         reasons.append(f"{_describe(identity)} in {base}: {refusal}")
-        await asyncio.to_thread(shutil.rmtree, runtime)
+        await asyncio.to_thread(folder.remove)
     return None
-
-
-def remove_runtime(runtime: Path) -> None:
-    """Deletes a private folder that an earlier run left, if it is one of ours."""
-    if not runtime.name.startswith("windlass-"):
-        return
-    try:
-        info = runtime.lstat()
-    except FileNotFoundError:
-        return
-    owners = {os.getuid()} | {entry.pw_uid for entry in _fallback_accounts()}
-    if stat.S_ISDIR(info.st_mode) and info.st_uid in owners:
-        shutil.rmtree(runtime)
 
 
 def _candidates() -> Iterator[Identity]:
@@ -141,7 +131,7 @@ def _candidates() -> Iterator[Identity]:
     if inside is not None:
         yield Identity(f"map:{inside.pw_uid}", own_uid, own_gid, inside.pw_name)
     if own_uid == 0:
-        for entry in _fallback_accounts():
+        for entry in runtime.fallback_accounts():
             how = f"become:{entry.pw_uid}:{entry.pw_gid}"
             yield Identity(how, entry.pw_uid, entry.pw_gid, own_name or "root")
 
@@ -156,52 +146,11 @@ def _namespace_account() -> pwd.struct_passwd | None:
     return min(usable, key=lambda entry: entry.pw_uid, default=None)
 
 
-def _fallback_accounts() -> list[pwd.struct_passwd]:
-    entries = {entry.pw_name: entry for entry in pwd.getpwall() if entry.pw_uid != 0}
-    return [entries[name] for name in FALLBACK_ACCOUNTS if name in entries]
-
-
 def _account_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return ""
-
-
-def _bases(identity: Identity) -> list[Path]:
-    """Folders that may hold the private one: short, and open to a changed identity.
-
-    Not XDG_RUNTIME_DIR, which the system empties when its user logs out.
-    """
-    named = [os.environ.get("TMPDIR", "/tmp"), "/tmp", "/var/tmp", "/dev/shm"]  # noqa: S108
-    bases = [Path(name) for name in dict.fromkeys(named)]
-    spare = len("/windlass-12345678/") + len(SOCKET_NAME)
-    fitting = [
-        base
-        for base in bases
-        if base.is_dir() and len(os.fsencode(base)) + spare <= SOCKET_PATH_LIMIT
-    ]
-    if not fitting:
-        raise SettingsError("TMPDIR is too long for a socket and /tmp does not exist")
-    return fitting if identity.changed else fitting[:1]
-
-
-def _make_runtime(base: Path, identity: Identity, former: Path | None) -> Path:
-    # A name that somebody else took meanwhile is never used: mkdir refuses it.
-    names = [f"windlass-{os.urandom(4).hex()}" for _ in range(100)]
-    if former is not None and former.parent == base:
-        names.insert(0, former.name)
-    for name in names:
-        runtime = base / name
-        try:
-            runtime.mkdir(mode=0o700)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise SettingsError(f"cannot write to {base}: {error.strerror}") from error
-        own(runtime, identity)
-        return runtime
-    raise EngineError(f"no free name in {base}")
 
 
 async def _refusal(identity: Identity, runtime: Path, binaries: Binaries) -> str:

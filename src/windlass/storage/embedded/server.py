@@ -17,7 +17,7 @@ from urllib.parse import quote
 import asyncpg
 
 from windlass.errors import EngineError, SettingsError
-from windlass.storage.embedded import binaries, config, identity, leftovers
+from windlass.storage.embedded import binaries, config, identity, leftovers, runtime
 from windlass.storage.embedded.identity import Host
 from windlass.storage.embedded.lock import DirectoryLock
 
@@ -90,11 +90,13 @@ class EmbeddedPostgres:
                 await _end(self._process, timeout_s)
                 self._process = None
             if self._host is not None:
-                await asyncio.to_thread(identity.remove_runtime, self._host.runtime)
+                await asyncio.to_thread(self._host.folder.remove)
                 (self._data / "run").unlink(missing_ok=True)
         finally:
             # Cancelled on the way: the next start waits for what is left.
             self.hurry()
+            if self._host is not None:
+                self._host.folder.release()
             self._process = self._host = None
             self._lock.release()
 
@@ -138,6 +140,7 @@ class EmbeddedPostgres:
         host = await identity.settle(programs, former)
         link.unlink(missing_ok=True)
         link.symlink_to(host.runtime)
+        await asyncio.to_thread(runtime.remove_abandoned, runtime.bases())
         return host
 
     async def _make_cluster(self, host: Host) -> None:
