@@ -299,7 +299,7 @@ def rotated(server: WindlassServer, key: str) -> tuple[str, str]:
             account = await accounts.find(key)
             (old,) = await accounts.webhook_secrets(account.id)
             new, _ = await accounts.rotate_webhook_secret(account.id, 3600)
-            return str(getattr(old, "secret", old)), str(getattr(new, "secret", new))
+            return old.secret, new.secret
         finally:
             await database.aclose()
 

@@ -86,10 +86,10 @@ class Delivering:
         )
 
     def lane(self, url: str) -> dict[str, Any]:
-        """The row of an endpoint's lane."""
+        """The row of an endpoint's lane, {} if there is none yet."""
         pattern = f"hook:%:{url.partition('?')[0]}"
-        (found,) = rows(self.server, "SELECT * FROM lane WHERE key LIKE $1", pattern)
-        return found
+        found = rows(self.server, "SELECT * FROM lane WHERE key LIKE $1", pattern)
+        return found[0] if found else {}
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from windlass.kinds import Context
 from windlass.model.delivery import Sight, Upload
 from windlass.model.page import Failure
 from windlass.model.task import Outcome, State, Task
-from windlass.webhooks.schedule import next_delay
+from windlass.webhooks.schedule import first_try, next_delay
 from windlass.wire.v1_results import task_tail
 
 _FAILS = (DeliveryError, BlobMissing, ResultsUnavailable, MissingExtra)
@@ -28,6 +28,7 @@ class UploadResult:
 
     def __init__(self, context: Context) -> None:
         self._schedule = context.settings.upload_schedule
+        self._first = first_try(self._schedule)
         self._tasks = context.tasks
         self._blobs = context.blobs
         self._buckets = Buckets(context.settings)
@@ -35,12 +36,13 @@ class UploadResult:
 
     async def handle(self, task: Task) -> Outcome:
         """The object, or why it is not there."""
-        if task.attempt == 1 and self._schedule[0]:
+        if task.attempt < self._first:
             return Outcome(state=State.QUEUED, retry_in_s=self._schedule[0], counts=False)
         upload = self._decoder.decode(task.request)
         started = time.perf_counter()
         try:
-            await self._store(upload, await self._tasks.parent(task), again=task.attempt > 1)
+            parent = await self._tasks.parent(task)
+            await self._store(upload, parent, again=task.attempt > self._first)
         except _FAILS as error:
             return self._failed(task, Failure.of(error), _sight(started))
         return Outcome(state=State.SUCCEEDED, sight=_sight(started))

@@ -13,7 +13,7 @@ from windlass.kinds import Context
 from windlass.model.delivery import Webhook
 from windlass.model.task import Outcome, State, Task
 from windlass.webhooks import Answer, Post
-from windlass.webhooks.schedule import next_delay
+from windlass.webhooks.schedule import first_try, next_delay
 from windlass.webhooks.sender import Sender
 from windlass.wire.v1_webhook import webhook_body
 
@@ -26,6 +26,7 @@ class SendWebhook:
 
     def __init__(self, context: Context) -> None:
         self._schedule = context.settings.webhook_schedule
+        self._first = first_try(self._schedule)
         self._tasks = context.tasks
         self._accounts = context.accounts
         self._sender = Sender(context.settings)
@@ -34,7 +35,7 @@ class SendWebhook:
 
     async def handle(self, task: Task) -> Outcome:
         """Whether the receiver took it, and otherwise when to try again."""
-        if task.attempt == 1 and self._schedule[0]:
+        if task.attempt < self._first:
             return Outcome(state=State.QUEUED, retry_in_s=self._schedule[0], counts=False)
         webhook = self._decoder.decode(task.request)
         answer = await self._sender.send(
@@ -43,7 +44,7 @@ class SendWebhook:
                 headers=webhook.headers,
                 body=webhook_body(await self._tasks.parent(task)),
                 delivery_id=task.id,
-                attempt=task.attempt,
+                attempt=task.attempt - self._first + 1,
                 secrets=await self._account_secrets(task.account_id),
             )
         )
@@ -73,7 +74,8 @@ class SendWebhook:
         known = self._secrets.get(account_id)
         if known is not None and known[1] > now:
             return known[0]
-        secrets = await self._accounts.webhook_secrets(account_id)
+        active = await self._accounts.webhook_secrets(account_id)
+        secrets = tuple(each.secret for each in active)
         if len(self._secrets) >= _SECRETS_KEPT:
             self._secrets.clear()
         self._secrets[account_id] = (secrets, now + _SECRETS_KEPT_S)

@@ -13,6 +13,11 @@ _LONGEST_WISH_S = 7 * 86400.0
 _SECONDS = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
+def first_try(schedule: Sequence[float]) -> int:
+    """The attempt that is the first to send: one before it only waits, if that is the schedule."""
+    return 2 if schedule[0] else 1
+
+
 def next_delay(
     schedule: Sequence[float],
     failures: int,
