@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -253,6 +254,22 @@ async def test_the_log_stays_bounded(data: Path, monkeypatch: pytest.MonkeyPatch
         assert older.stat().st_size <= 20_000
         eventually(lambda: "after the rotation" in log.read_text(), "the log goes on")
         assert b"\0" not in log.read_bytes()
+
+
+def test_a_log_for_whose_copy_there_is_no_room_is_emptied_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, older = tmp_path / "postgres.log", tmp_path / "postgres.log.1"
+    log.write_text("x" * 100)
+
+    def half_a_copy(source: Path, target: Path) -> None:
+        target.write_text("x" * 50)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", half_a_copy)
+    server._rotate(log)
+    assert log.read_text() == ""
+    assert not older.exists()
 
 
 # ---------------------------------------------------------------- killed

@@ -295,9 +295,12 @@ def _size(file: Path) -> int:
 
 def _rotate(log: Path) -> None:
     older = log.with_suffix(".log.1")
-    shutil.copyfile(log, older)
+    try:
+        shutil.copyfile(log, older)
+    except OSError:  # a full disk has no room for a copy, and less for a log that grows
+        older.unlink(missing_ok=True)
     os.truncate(log, 0)
-    excess = older.stat().st_size - LOG_LIMIT_BYTES
+    excess = _size(older) - LOG_LIMIT_BYTES
     if excess > 0:
         with older.open("r+b") as file:
             file.truncate(LOG_LIMIT_BYTES)
