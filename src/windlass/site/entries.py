@@ -234,10 +234,10 @@ class Entries:
         return Entry(
             url,
             kind is SitemapKind.INDEX,
-            values.get("lastmod", "").strip()[:MAX_STAMP],
-            _priority(values.get("priority", "")),
-            _plain(values.get("title", "")),
-            _plain(values.get("description", "")),
+            values["lastmod"].strip()[:MAX_STAMP] if "lastmod" in values else "",
+            _priority(values["priority"]) if "priority" in values else None,
+            _plain(values["title"]) if "title" in values else "",
+            _plain(values["description"]) if "description" in values else "",
         )
 
 
@@ -246,6 +246,7 @@ class Entries:
 _REFERENCE = re.compile(r"&(?:(amp|lt|gt|quot|apos)|#(?:([0-9]{1,7})|[xX]([0-9A-Fa-f]{1,6})));")
 _UNKNOWN_REFERENCE = re.compile(r"&[A-Za-z_][\w.-]*;")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+_WEB = re.compile(r"https?://", re.IGNORECASE)
 _BREAKS = str.maketrans("", "", "\t\n\r")
 _MARKUP = re.compile(r"<[^<>]*>")
 
@@ -258,10 +259,9 @@ def _absolute(base: str, written: str) -> str:
         text = _REFERENCE.sub(_character, text)
     if not text or len(text) > MAX_URL:
         return ""
-    if not text.isascii():
-        text = _mended(text)
-    text = text.translate(_BREAKS) if "\n" in text or "\t" in text or "\r" in text else text
-    if text[:8].lower().startswith(("http://", "https://")):
+    if not text.isprintable():
+        text = _mended(text).translate(_BREAKS)
+    if _WEB.match(text):
         return text
     if not base or _UNKNOWN_REFERENCE.match(text):
         return ""
@@ -290,8 +290,6 @@ def _mended(text: str) -> str:
 
 
 def _priority(text: str) -> float | None:
-    if not text:
-        return None
     try:
         number = float(text)
     except ValueError:
@@ -301,7 +299,5 @@ def _priority(text: str) -> float | None:
 
 def _plain(markup: str) -> str:
     """A title as plain text on one line."""
-    if not markup:
-        return ""
     text = html.unescape(_MARKUP.sub(" ", html.unescape(markup)))
     return " ".join(_mended(text).split())[:MAX_TEXT]
