@@ -24,9 +24,10 @@ from windlass.model.delivery import (
     Upload,
     Webhook,
 )
+from windlass.model.request import Submission
 from windlass.wire.v1_body import AsyncExtractBody, CallbackSpec, DeliveryFields
 from windlass.wire.v1_delivery import Layer, read_callback, read_delivery
-from windlass.wire.v1_extract import ReadRequest, read_extract
+from windlass.wire.v1_extract import read_extract
 from windlass.wire.v1_masking import echo, hide_callback
 from windlass.wire.v1_reading import Reading, Steps
 
@@ -36,7 +37,7 @@ HOOK = "https://receiver.test/hook"
 URL = "https://shop.test/p/1"
 
 
-def extract(fields: dict[str, Any], *, asynchronous: bool = True, **more: Any) -> ReadRequest:
+def extract(fields: dict[str, Any], *, asynchronous: bool = True, **more: Any) -> Submission:
     raw = json.dumps({"url": URL} | fields).encode()
     return read_extract(raw, now=NOW, asynchronous=asynchronous, **more)
 

@@ -1,4 +1,4 @@
-"""ExtractRequest: one validated wish, in our own words.
+"""ExtractRequest: one validated wish, in our own words. Submission: with all that goes with it.
 
 Made by a dialect in wire/, stored with the task, read by drivers and formats. It is JSON-encodable
 by msgspec and must stay readable by later versions: only add fields, with defaults.
@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+
+from windlass.model.delivery import DeliveryOptions
 
 
 class Cookie(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -109,3 +111,12 @@ class ExtractRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     tag: str | None = None
     warnings: tuple[str, ...] = ()
     """What the dialect has to tell the caller about this request: ignored keys and the like."""
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """What a caller asks for: a request, the JSON that answers repeat of it, and how its result is
+    to be delivered; None: nobody asked, or the call is synchronous."""
+
+    request: ExtractRequest
+    input: bytes
+    delivery: DeliveryOptions | None = None

@@ -1,7 +1,7 @@
 """Dialect v1's extract request (contract 7.1) read into ours.
 
-The API calls `read_extract`. Types live in wire/v1_body.py; what it refuses lists every wrong
-field, what it ignores is told in a warning.
+The API calls `read_extract`, readers of larger requests `read_fields`. Types live in
+wire/v1_body.py; what it refuses lists every wrong field, what it ignores is told in a warning.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from windlass.errors import Problem
 from windlass.model.delivery import DeliveryOptions
-from windlass.model.request import Cookie, ExtractRequest, HeaderValue
+from windlass.model.request import Cookie, ExtractRequest, HeaderValue, Submission
 from windlass.wire import ajv
 from windlass.wire.document import parse_object, refusal, unexplained
 from windlass.wire.v1_body import AsyncExtractBody, DeliveryFields, ExtractBody
@@ -35,17 +34,9 @@ from windlass.wire.v1_options import (
 from windlass.wire.v1_reading import Reading
 from windlass.wire.v1_urls import read_web_url
 
-_PLACEHOLDER = "http://placeholder.invalid/"
+PLACEHOLDER = "http://placeholder.invalid/"
+"""Stands for a URL that is read elsewhere, or cannot be read."""
 _FOLDS = {"driver": str.lower, "country": str.upper, "state": str.upper}
-
-
-class ReadRequest(msgspec.Struct, frozen=True):
-    """A request in our words, the JSON that answers repeat of it, and how its result is to be
-    delivered; None: nobody asked, or the call is synchronous."""
-
-    request: ExtractRequest
-    input: bytes
-    delivery: DeliveryOptions | None = None
 
 
 def read_extract(
@@ -54,26 +45,39 @@ def read_extract(
     now: float,
     asynchronous: bool,
     may_store: Callable[[str], bool] = lambda _: True,
-) -> ReadRequest:
+) -> Submission:
     """Reads a body at `now` (Unix seconds). Raises InvalidRequest naming all wrong fields.
 
     `may_store` tells whether the caller may have results stored in a folder ("s3://bucket/x/").
     """
     kind: type[ExtractBody] = AsyncExtractBody if asynchronous else ExtractBody
     document = parse_object(raw, kind)
-    folded = _folded(document)
     reading = Reading(now, may_store)
+    read = read_fields(document, kind, reading)
+    if read is None or reading.problems:
+        raise refusal(reading.problems)
+    request, delivery = read
+    return Submission(request, echo(document, raw), delivery)
+
+
+def read_fields(
+    document: dict[str, Any], kind: type[ExtractBody], reading: Reading
+) -> tuple[ExtractRequest, DeliveryOptions | None] | None:
+    """The request in a document and its delivery, None if the document does not fit `kind`.
+
+    Everything wrong is noted; what is returned beside noted problems is of no use.
+    """
+    folded = _folded(document)
     try:
         body = msgspec.convert(folded, kind)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise refusal(_all_problems(folded, kind, reading, str(error))) from error
+        _note_problems(folded, kind, reading, str(error))
+        return None
     request, delivery = _translate(body, reading), _read_delivery(body, reading)
     _warn_unknown(document, kind, reading)
-    if reading.problems:
-        raise refusal(reading.problems)
     if reading.warnings:
         request = msgspec.structs.replace(request, warnings=tuple(reading.warnings))
-    return ReadRequest(request, echo(document, raw), delivery)
+    return request, delivery
 
 
 def query_of(shown: Any) -> Any:
@@ -102,22 +106,22 @@ def _folded(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, **changed} if changed else document
 
 
-def _all_problems(
+def _note_problems(
     document: dict[str, Any], kind: type[ExtractBody], reading: Reading, first: str
-) -> list[Problem]:
-    """Schema problems, and those that the well-formed rest of the document has beyond them."""
+) -> None:
+    """Notes schema problems, and those that the well-formed rest of the document has beyond."""
     found = ajv.problems(kind, document)
+    reading.problems += found or [unexplained(first)]
     if not found:
-        return [unexplained(first)]
+        return
     bad = {problem.path.split("/")[1] for problem in found if problem.path}
     rest = {key: value for key, value in document.items() if key not in bad}
     try:
-        body = msgspec.convert({"url": _PLACEHOLDER, **rest}, kind)
-        _translate(body, reading)
-        _read_delivery(body, reading)
+        body = msgspec.convert({"url": PLACEHOLDER, **rest}, kind)
     except (msgspec.ValidationError, OverflowError):  # found is capped, so the rest may be bad too
-        return found
-    return found + reading.problems
+        return
+    _translate(body, reading)
+    _read_delivery(body, reading)
 
 
 def _warn_unknown(document: dict[str, Any], kind: type[ExtractBody], reading: Reading) -> None:
@@ -179,7 +183,7 @@ def _read_url(text: str, reading: Reading) -> tuple[str, str]:
         return read
     message = 'must match format "uri" with http or https'
     reading.wrong(("url",), message, "format", {"format": "uri"})
-    return _PLACEHOLDER, ""
+    return PLACEHOLDER, ""
 
 
 def _read_headers(
