@@ -9,15 +9,14 @@ import os
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
+from tests.support.blows import VICTIMS, strike
 from tests.support.inside import leftovers, reported_and_ended
 from tests.support.ledger import Ledger
 from tests.support.origin import Origin
 from tests.support.server import WindlassServer, running
-from tests.support.waiting import eventually
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "3"))
 SEED = int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(10**6))
@@ -38,42 +37,9 @@ def hurt_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindlassSe
         yield server
 
 
-@dataclass
-class Blow:
-    """One kill and what came after, on the clock of time.monotonic()."""
-
-    killed_at: float
-    restarted_at: float
-
-
-def strike(server: WindlassServer, victim: str, moment: random.Random) -> Blow:
-    """Kills, restarts what nobody else restarts, and waits until the processes are back."""
-    if victim == "everything":
-        server.kill_everything()
-        killed_at = time.monotonic()
-        server.launch()
-        restarted_at = time.monotonic()
-        server.wait_ready()
-        return Blow(killed_at, restarted_at)
-    if victim == "one worker":
-        pids = server.kill_these([moment.choice(server.processes("worker"))])
-        role = "worker"
-    else:
-        pids, role = server.kill(victim), victim
-    killed_at = time.monotonic()
-    count = WORKERS if role == "worker" else 1
-
-    def back() -> bool:
-        alive = [process.pid for process in server.processes(role)]
-        return len(alive) == count and not set(alive) & set(pids)
-
-    eventually(back, f"{role} is started again", within_s=10, every_s=0.01)
-    return Blow(killed_at, time.monotonic())
-
-
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("number", range(ROUNDS))
-@pytest.mark.parametrize("victim", ["one worker", "worker", "api", "postgres", "everything"])
+@pytest.mark.parametrize("victim", VICTIMS)
 def test_accepted_tasks_survive_kill_9(
     hurt_server: WindlassServer, origin: Origin, victim: str, number: int
 ) -> None:

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 _JSON_API = re.compile(
     r"/(?:(?P<way>upload|download)/)?storage/v1/b/(?P<bucket>[^/]+)(?P<objects>/o(?:/(?P<key>.+))?)?"
 )
+HOLD_LIMIT_S = 60.0
 CREATOR = frozenset({"create", "multipart"})
 """roles/storage.objectCreator"""
 ADMIN = CREATOR | {"get", "list", "delete"}
@@ -76,9 +77,12 @@ class GCS:
     """(method, path with query) of every request."""
     lose: int = 0
     """So many of the next uploads are served, but their answers lost."""
+    hang: int = 0
+    """So many of the next uploads are served, but never answered (until the double closes)."""
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
+        self.closed = threading.Event()
         double = self
 
         class Handler(_Handler):
@@ -143,6 +147,7 @@ class GCS:
 
     def close(self) -> None:
         """Ends the server."""
+        self.closed.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=10)
@@ -155,6 +160,7 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error of the double
 
 class _Handler(BaseHTTPRequestHandler):
     gcs: GCS
+    hanging = False
     protocol_version = "HTTP/1.1"
     timeout = 90
     wbufsize = 65536
@@ -181,6 +187,8 @@ class _Handler(BaseHTTPRequestHandler):
                     self.serve_xml(bucket, key, query, body)
             except _Refused as refused:
                 self.refuse(refused, as_json=json_api is not None)
+        if self.hanging:
+            self.gcs.closed.wait(HOLD_LIMIT_S)
 
     # ------------------------------------------------------------ rights
 
@@ -267,9 +275,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.xml("CompleteMultipartUploadResult", f'<ETag>"{made.tag}"</ETag>')
 
     def xml_stored(self, made: Object) -> None:
-        if self.gcs.lose:
-            self.gcs.lose -= 1
+        if self.gcs.lose or self.gcs.hang:
             self.close_connection = True
+            self.hanging = not self.gcs.lose
+            self.gcs.lose -= not self.hanging
+            self.gcs.hang -= self.hanging
             return
         self.reply(200, b"", ETag=f'"{made.tag}"', **{"x-goog-generation": str(made.generation)})
 

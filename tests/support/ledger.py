@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,10 +25,12 @@ _TERMINAL = ("success", "error")
 
 @dataclass
 class Ledger:
-    """`accepted` maps task id → token of its page; `refused` counts the answers but 200."""
+    """`accepted` maps task id → token of its page; `refused` counts the answers but 200. `options`
+    says what a page's request asks for beside its URL."""
 
     server: WindlassServer
     origin: Origin
+    options: Callable[[str], dict[str, Any]] = lambda _: {}
     accepted: dict[str, str] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
     ended: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -60,7 +63,7 @@ class Ledger:
                     time.sleep(0.05)
 
     def _accepted(self, http: httpx.Client, token: str) -> bool:
-        wanted = {"url": self.origin.page(token), "formats": ["html"]}
+        wanted = {"url": self.origin.page(token), "formats": ["html"], **self.options(token)}
         try:
             answer = http.post("/v1/extract/async", json=wanted)
         except httpx.TransportError as error:

@@ -26,6 +26,8 @@ RESET = "reset"
 """The connection is reset after the first bytes of the body."""
 LOST = "lost"
 """The request is served, and the connection closed instead of answering."""
+HELD = "held"
+"""The request is served, and answered only after `release`."""
 PORTAL = "portal"
 """Some other server answers 200 with a page."""
 
@@ -48,18 +50,21 @@ Fault = str | Refusal
 @dataclass
 class FaultyS3:
     """Buckets spring up when they are used. `region` is where they are: requests signed for another
-    one are refused as S3 does, `by_redirect` or by naming the right one."""
+    one are refused as S3 does, `by_redirect` or by naming the right one. `puts` holds the digests
+    of all that was ever put whole under a name."""
 
     region: str = ""
     by_redirect: bool = False
     objects: dict[str, bytes] = field(default_factory=dict)
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    puts: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     seen: list[str] = field(default_factory=list)
     arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._closed = threading.Event()
+        self._released = threading.Event()
         double = self
 
         class Handler(_Handler):
@@ -93,6 +98,8 @@ class FaultyS3:
 
     def fail(self, name: str, *faults: Fault) -> None:
         """The next requests for an operation go wrong like that."""
+        if HELD in faults:
+            self._released.clear()
         self._faults[name].extend(faults)
 
     def wait_for(self, name: str, times: int = 1) -> None:
@@ -112,9 +119,18 @@ class FaultyS3:
         """Returns when the double closes."""
         self._closed.wait(HOLD_LIMIT_S)
 
+    def release(self) -> None:
+        """Lets the answers go that are held."""
+        self._released.set()
+
+    def wait_released(self) -> None:
+        """Returns after `release`."""
+        self._released.wait(HOLD_LIMIT_S)
+
     def close(self) -> None:
         """Ends the server; held requests are let go first."""
         self._closed.set()
+        self.release()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=10)
@@ -122,6 +138,7 @@ class FaultyS3:
 
 class _Handler(BaseHTTPRequestHandler):
     s3: FaultyS3
+    held = False
     protocol_version = "HTTP/1.1"
     timeout = 90
     wbufsize = 65536
@@ -146,6 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
         key = place.partition("/")[2]
         name = operation(self.command, key, set(query))
         fault = self.s3.fault(name)
+        self.held = fault == HELD
         if fault == RESET:
             self.rfile.read1(1000)
             self.close_connection = True
@@ -188,6 +206,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def answer(self, body: bytes, *, lost: bool, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        if self.held:
+            self.s3.wait_released()
         if lost:
             self.close_connection = True
             return
@@ -200,7 +220,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(text.encode(), lost=lost)
 
     def do_PutObject(self, place: str, query: dict[str, str], body: bytes, *, lost: bool) -> None:
-        self.s3.objects[place] = body
+        with self.s3.arrived:
+            self.s3.objects[place] = body
+            self.s3.puts[place].append(_tag(body))
+            self.s3.arrived.notify_all()
         self.answer(b"", lost=lost, headers=(("ETag", _tag(body)),))
 
     def do_CreateMultipartUpload(

@@ -1,0 +1,45 @@
+"""`kill -9` of parts of a running server, and waiting until they are back. Used by tests/fault."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+
+from tests.support.server import WindlassServer
+from tests.support.waiting import eventually
+
+VICTIMS = ("one worker", "worker", "api", "postgres", "everything")
+
+
+@dataclass
+class Blow:
+    """One kill and what came after, on the clock of time.monotonic()."""
+
+    killed_at: float
+    restarted_at: float
+
+
+def strike(server: WindlassServer, victim: str, moment: random.Random | None = None) -> Blow:
+    """Kills, restarts what nobody else restarts, and waits until the processes are back."""
+    if victim == "everything":
+        server.kill_everything()
+        killed_at = time.monotonic()
+        server.launch()
+        restarted_at = time.monotonic()
+        server.wait_ready()
+        return Blow(killed_at, restarted_at)
+    if victim == "one worker":
+        chosen = (moment or random.Random()).choice(server.processes("worker"))
+        pids, role = server.kill_these([chosen]), "worker"
+    else:
+        pids, role = server.kill(victim), victim
+    killed_at = time.monotonic()
+    count = server.workers if role == "worker" else 1
+
+    def back() -> bool:
+        alive = [process.pid for process in server.processes(role)]
+        return len(alive) == count and not set(alive) & set(pids)
+
+    eventually(back, f"{role} is started again", within_s=10, every_s=0.01)
+    return Blow(killed_at, time.monotonic())
