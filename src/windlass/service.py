@@ -1,4 +1,4 @@
-"""The verbs every edge uses: submit, wait, get, list, results, cancel, and keys.
+"""The verbs every edge uses: submit, wait, get, list, results, cancel, deliveries, and keys.
 
 Opened once per API process (and by the command line for what runs in-process). Edges translate to
 and from their own shapes; nothing here knows HTTP.
@@ -25,8 +25,15 @@ from windlass.errors import (
     ResultsNotReady,
     TaskNotFound,
 )
-from windlass.model.account import Account, KeyRecord
+from windlass.model.account import Account, KeyRecord, WebhookSecret
 from windlass.model.delivery import DeliveryOptions
+from windlass.model.deliverylog import (
+    DeliveryFilter,
+    DeliveryPage,
+    DeliveryRecord,
+    Resending,
+    Resent,
+)
 from windlass.model.request import ExtractRequest
 from windlass.model.stats import Stats
 from windlass.model.task import DELIVERIES, ListPage, NewTask, Priority, State, Task
@@ -35,6 +42,7 @@ from windlass.settings import Settings
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
 from windlass.storage.database import CONNECTION_ERRORS, Database, retrying
+from windlass.storage.deliveries import FIRST, Deliveries
 from windlass.storage.maintenance import Maintenance
 from windlass.storage.outcomes import DONE_CHANNEL
 from windlass.storage.tasks import Tasks
@@ -47,6 +55,8 @@ _WAIT_FLOOR_S = 1.0
 """How often a waiting call looks for itself, should a notification get lost."""
 _TOUCH_EVERY_S = 30.0
 _STATS_CACHE_S = 2.0
+_RESEND_S = 15.0
+"""How long one call sends again; there may be more than an HTTP client has patience for."""
 
 
 class Service:
@@ -57,6 +67,7 @@ class Service:
         self._database = database
         self._blobs = blobs
         self._tasks = Tasks(database)
+        self._deliveries = Deliveries(database)
         self._accounts = Accounts(database)
         self._admission = Admission(database, settings)
         self._maintenance = Maintenance(database, settings)
@@ -202,6 +213,55 @@ class Service:
         if lanes:
             self._admit.set()
         return task
+
+    # ------------------------------------------------------------ deliveries
+
+    async def deliveries(
+        self, account: Account, which: DeliveryFilter, cursor: str | None, limit: int
+    ) -> DeliveryPage:
+        """Deliveries of the account, newest first. Raises InvalidRequest for a bad cursor."""
+        return await self._deliveries.list(account, which, cursor, limit)
+
+    async def delivery(self, account: Account, delivery_id: UUID) -> DeliveryRecord:
+        """One delivery with its attempts. Raises NotFound."""
+        return await self._deliveries.get(account, delivery_id)
+
+    async def resend(self, account: Account, delivery_id: UUID) -> DeliveryRecord:
+        """Sends a delivery that has ended again, under its id. An open circuit keeps it waiting
+        like any other; a task that has ended stays as it is, whatever becomes of its upload.
+
+        Raises NotFound or NotResendable.
+        """
+        self._armed.append(await self._deliveries.resend(account, delivery_id))
+        self._admit.set()
+        return await self._deliveries.get(account, delivery_id)
+
+    async def resend_all(self, account: Account, wanted: Resending) -> Resent:
+        """Sends all deliveries that fit again, oldest first, in slices that are durable one by
+        one. Asked again for the same, it goes on with those that are left."""
+        count, position = 0, FIRST
+        stop_at = time.monotonic() + _RESEND_S
+        while True:
+            done = await self._deliveries.resend_slice(account, wanted, position)
+            count += len(done.lanes)
+            self._armed.extend(set(done.lanes))
+            self._admit.set()
+            if done.position is None:
+                return Resent(count, more=False)
+            if time.monotonic() > stop_at:
+                return Resent(count, more=True)
+            position = done.position
+
+    async def webhook_secrets(self, account: Account) -> tuple[WebhookSecret, ...]:
+        """What the account's webhooks are signed with, the newest first; made if there is none."""
+        return await self._accounts.webhook_secrets(account.id)
+
+    async def rotate_webhook_secret(
+        self, account: Account, overlap_s: float
+    ) -> tuple[WebhookSecret, ...]:
+        """Makes a new secret; the one before it signs for `overlap_s` seconds more. Every process
+        signs with the new one within ten seconds."""
+        return await self._accounts.rotate_webhook_secret(account.id, overlap_s)
 
     # ------------------------------------------------------------ accounts
 

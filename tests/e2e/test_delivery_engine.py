@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
-from pgqueuer.domain.models import Job
 
 from tests.support.engine import SETTINGS, Engine
 from tests.support.postgres import emptied_database, running_postgres
 from tests.support.waiting import eventually_async
 from windlass.model.delivery import Delivery, Sight, Upload, Webhook
 from windlass.model.page import Failure
-from windlass.model.task import State, Task
+from windlass.model.task import State
 from windlass.storage.database import Database
 from windlass.storage.maintenance import Maintenance
 from windlass.storage.queue import DELIVERIES
@@ -29,9 +27,9 @@ DENIED = Failure("storage_denied", "no")
 LANE = "hook:{}:http://receiver.test:80/hook"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server() -> AsyncIterator[str]:
-    async with running_postgres() as dsn:
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with running_postgres() as dsn:
         yield dsn
 
 
@@ -47,21 +45,6 @@ async def engine(database: Database) -> Engine:
     return await Engine(database).open()
 
 
-async def start(engine: Engine) -> tuple[Task, Job]:
-    """Claims the one task that may start now."""
-    await engine.admission.recover()  # arms the lanes of follow-ups, as a worker would
-    await engine.admit_all()
-    (job,) = await engine.jobs()
-    return await engine.claim(job), job
-
-
-async def run(engine: Engine, **outcome: Any) -> Task:
-    """Starts the one task that may start now, and ends it so."""
-    task, job = await start(engine)
-    assert await engine.finish(task, job, **outcome)
-    return task
-
-
 async def children(engine: Engine, parent: UUID) -> list[tuple[str, str]]:
     rows = await engine.database.relaxed.fetch(
         "SELECT kind, state::text FROM task WHERE parent_id = $1 ORDER BY created_at", parent
@@ -74,30 +57,30 @@ async def children(engine: Engine, parent: UUID) -> list[tuple[str, str]]:
 
 async def test_an_upload_holds_its_parent_in_progress_and_then_ends_it(engine: Engine) -> None:
     (task_id,) = await engine.accept(delivery=BOTH)
-    await run(engine, status_code=200)
+    await engine.run(status_code=200)
     parked = await engine.tasks.get(engine.account, task_id)
     assert (parked.state, parked.result_address) == (State.RUNNING, "results/x")
-    upload = await run(engine)
+    upload = await engine.run()
     assert (upload.kind, upload.parent_id) == ("upload", task_id)
     ended = await engine.tasks.get(engine.account, task_id)
     assert (ended.state, ended.modified_at) == (State.SUCCEEDED, parked.modified_at)
-    webhook = await run(engine)
+    webhook = await engine.run()
     assert (webhook.kind, webhook.parent_id) == ("webhook", task_id)
     assert webhook.lane == LANE.format(engine.account.id)
 
 
 async def test_no_webhook_waits_before_the_upload_has_ended(engine: Engine) -> None:
     (task_id,) = await engine.accept(delivery=BOTH)
-    await run(engine)
+    await engine.run()
     assert await children(engine, task_id) == [("upload", "waiting")]
-    await run(engine)
+    await engine.run()
     assert await children(engine, task_id) == [("upload", "succeeded"), ("webhook", "waiting")]
 
 
 async def test_a_failed_upload_fails_its_parent_and_the_webhook_still_goes(engine: Engine) -> None:
     (task_id,) = await engine.accept(delivery=BOTH)
-    await run(engine, status_code=200)
-    await run(engine, state=State.FAILED, failure=DENIED)
+    await engine.run(status_code=200)
+    await engine.run(state=State.FAILED, failure=DENIED)
     ended = await engine.tasks.get(engine.account, task_id)
     assert ended.state == State.FAILED
     assert ended.failure is not None
@@ -108,20 +91,20 @@ async def test_a_failed_upload_fails_its_parent_and_the_webhook_still_goes(engin
 
 async def test_an_upload_that_is_retried_leaves_its_parent_parked(engine: Engine) -> None:
     (task_id,) = await engine.accept(delivery=BOTH)
-    await run(engine)
-    await run(engine, state=State.QUEUED, failure=DOWN, retry_in_s=60.0)
+    await engine.run()
+    await engine.run(state=State.QUEUED, failure=DOWN, retry_in_s=60.0)
     assert await engine.state(task_id) == State.RUNNING
 
 
 async def test_a_failed_task_is_not_uploaded_but_told(engine: Engine) -> None:
     (task_id,) = await engine.accept(delivery=BOTH)
-    await run(engine, state=State.FAILED, failure=DOWN)
+    await engine.run(state=State.FAILED, failure=DOWN)
     assert await children(engine, task_id) == [("webhook", "waiting")]
 
 
 async def test_a_late_outcome_delivers_nothing(engine: Engine) -> None:
     (task_id,) = await engine.accept(delivery=BOTH)
-    first, job = await start(engine)
+    first, job = await engine.start()
     await engine.claim(job)
     assert not await engine.finish(first, job)
     assert await children(engine, task_id) == []
@@ -129,8 +112,8 @@ async def test_a_late_outcome_delivers_nothing(engine: Engine) -> None:
 
 async def test_a_failed_webhook_never_changes_its_task(engine: Engine) -> None:
     (task_id,) = await engine.accept(delivery=ONLY_HOOK)
-    await run(engine)
-    await run(engine, state=State.FAILED, failure=DOWN, healthy=False)
+    await engine.run()
+    await engine.run(state=State.FAILED, failure=DOWN, healthy=False)
     assert await engine.state(task_id) == State.SUCCEEDED
 
 
@@ -139,8 +122,8 @@ async def test_a_failed_webhook_never_changes_its_task(engine: Engine) -> None:
 
 async def test_a_cancelled_task_takes_its_upload_along_and_is_told(engine: Engine) -> None:
     (task_id,) = await engine.accept(delivery=BOTH)
-    await run(engine)
-    upload, job = await start(engine)
+    await engine.run()
+    upload, job = await engine.start()
     task, lanes = await engine.tasks.cancel(engine.account, task_id)
     assert task.state == State.CANCELLED
     assert list(lanes) == [LANE.format(engine.account.id)]
@@ -152,19 +135,19 @@ async def test_an_upload_that_ends_after_a_cancel_neither_revives_nor_tells_twic
     engine: Engine,
 ) -> None:
     (task_id,) = await engine.accept(delivery=BOTH)
-    await run(engine)
+    await engine.run()
     await engine.database.relaxed.execute(
         "UPDATE task SET state = 'cancelled' WHERE id = $1", task_id
     )
-    await run(engine)
+    await engine.run()
     assert await engine.state(task_id) == State.CANCELLED
     assert await children(engine, task_id) == [("upload", "succeeded")]
 
 
 async def test_a_delivery_cannot_be_cancelled_by_its_id(engine: Engine) -> None:
     (task_id,) = await engine.accept(delivery=BOTH)
-    await run(engine)
-    upload, _ = await start(engine)
+    await engine.run()
+    upload, _ = await engine.start()
     await engine.tasks.cancel(engine.account, upload.id)
     assert await children(engine, task_id) == [("upload", "running")]
 
@@ -180,8 +163,8 @@ async def test_a_task_never_started_in_time_is_told(database: Database) -> None:
 
 async def test_an_upload_nobody_takes_for_days_fails_with_its_parent(engine: Engine) -> None:
     (task_id,) = await engine.accept(delivery=BOTH)
-    await run(engine)
-    await run(engine, state=State.QUEUED, failure=DOWN, retry_in_s=9e6)
+    await engine.run()
+    await engine.run(state=State.QUEUED, failure=DOWN, retry_in_s=9e6)
     await engine.database.relaxed.execute(
         "UPDATE task SET tried_since = now() - interval '73 hours' WHERE kind = 'upload'"
     )
@@ -197,13 +180,13 @@ async def test_a_task_is_kept_while_its_news_is_under_way(database: Database) ->
     engine = await Engine(database).open()
     maintenance = Maintenance(database, replace(SETTINGS, result_ttl=60))
     (task_id,) = await engine.accept(delivery=ONLY_HOOK)
-    await run(engine)
+    await engine.run()
     await database.relaxed.execute(
         "UPDATE task SET finished_at = now() - interval '1 day' WHERE id = $1", task_id
     )
     await maintenance.tidy()
     assert (await engine.tasks.get(engine.account, task_id)).result_expired
-    await run(engine)
+    await engine.run()
     await maintenance.tidy()
     assert await database.relaxed.fetchval("SELECT count(*) FROM task WHERE id = $1", task_id) == 0
 
@@ -213,10 +196,10 @@ async def test_a_task_is_kept_while_its_news_is_under_way(database: Database) ->
 
 async def test_every_attempt_of_a_delivery_is_a_row(engine: Engine) -> None:
     await engine.accept(delivery=ONLY_HOOK)
-    await run(engine)
+    await engine.run()
     refused = Sight(status_code=500, duration_ms=7, answer="no\x00")
-    webhook = await run(
-        engine, state=State.QUEUED, failure=DOWN, retry_in_s=0.05, sight=refused, healthy=False
+    webhook = await engine.run(
+        state=State.QUEUED, failure=DOWN, retry_in_s=0.05, sight=refused, healthy=False
     )
 
     async def due() -> bool:
@@ -224,7 +207,7 @@ async def test_every_attempt_of_a_delivery_is_a_row(engine: Engine) -> None:
         return bool(await engine.jobs())
 
     await eventually_async(due, "the retry is due")
-    await run(engine, sight=Sight(status_code=204, duration_ms=3), healthy=True)
+    await engine.run(sight=Sight(status_code=204, duration_ms=3), healthy=True)
     rows = await engine.database.relaxed.fetch(
         "SELECT number, outcome, code, status_code, duration_ms, answer, next_at IS NOT NULL"
         " FROM attempt WHERE task_id = $1 ORDER BY number",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -14,7 +14,6 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from tests.support.engine import SETTINGS, Engine
 from tests.support.postgres import emptied_database, new_database, running_postgres
@@ -32,9 +31,9 @@ from windlass.storage.database import SCHEMA, Database
 from windlass.storage.outcomes import Finished
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server() -> AsyncIterator[str]:
-    async with running_postgres() as dsn:
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with running_postgres() as dsn:
         yield dsn
 
 

@@ -79,5 +79,18 @@ class Engine:
         done = Finished(task, job, Outcome(**outcome), "results/x")
         return await self.outcomes.apply(done) is not None
 
+    async def start(self) -> tuple[Task, Job]:
+        """Claims the one task that may start now."""
+        await self.admission.recover()  # arms the lanes of follow-ups, as a worker would
+        await self.admit_all()
+        (job,) = await self.jobs()
+        return await self.claim(job), job
+
+    async def run(self, **outcome: Any) -> Task:
+        """Starts the one task that may start now, and ends it so."""
+        task, job = await self.start()
+        assert await self.finish(task, job, **outcome)
+        return task
+
     async def state(self, task_id: UUID) -> State:
         return (await self.tasks.get(self.account, task_id)).state

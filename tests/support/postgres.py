@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,9 +22,21 @@ _NUMBERS = itertools.count(1)
 _SHARED = "emptied"
 
 
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """The DSN of a server that ends with the block. It belongs to no test's event loop: those end
+    with each test."""
+    with asyncio.Runner() as runner:
+        server = _running_postgres()
+        dsn = runner.run(server.__aenter__())
+        try:
+            yield dsn
+        finally:
+            runner.run(server.__aexit__(None, None, None))
+
+
 @asynccontextmanager
-async def running_postgres() -> AsyncIterator[str]:
-    """The DSN of a server that ends with the block."""
+async def _running_postgres() -> AsyncIterator[str]:
     with tempfile.TemporaryDirectory(prefix="windlass-test-") as folder:
         server = EmbeddedPostgres(Path(folder))
         try:

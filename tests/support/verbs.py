@@ -170,7 +170,7 @@ class FakeVerbs:
         if self.raises:
             raise self.raises
         return Stats(
-            depths=(Depth("waiting", 3, 1.5),),
+            depths=(Depth("extract", "waiting", 3, 1.5),),
             tallies=(
                 Tally("extract", "succeeded", "", 5, 1.0),
                 Tally("extract", "failed", "dns_failed", 2, 0.5),

@@ -555,8 +555,8 @@ async def test_metrics_count_calls_and_show_the_queue(client: httpx.AsyncClient)
     assert 'windlass_http_requests_total{operation="list_tasks",status="200"} 1.0' in text
     assert 'windlass_http_requests_total{operation="not_found",status="404"} 1.0' in text
     assert 'windlass_http_request_seconds_bucket{le="+Inf",operation="list_tasks"} 1.0' in text
-    assert 'windlass_queue_depth{state="waiting"} 3.0' in text
-    assert 'windlass_queue_oldest_seconds{state="waiting"} 1.5' in text
+    assert 'windlass_queue_depth{kind="extract",state="waiting"} 3.0' in text
+    assert 'windlass_queue_oldest_seconds{kind="extract",state="waiting"} 1.5' in text
     finished = 'windlass_tasks_finished_total{code="dns_failed",kind="extract",outcome="failed"}'
     assert f"{finished} 2.0" in text
     assert 'windlass_tasks_retried_total{code="read_timeout",kind="extract"} 4.0' in text

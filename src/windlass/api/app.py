@@ -13,6 +13,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from windlass.api.call import Handler
+from windlass.api.deliveries import DeliveryLog
 from windlass.api.door import Absent, Door, Entry, Resource
 from windlass.api.keys import Keys
 from windlass.api.metrics import Metrics, watching_loop
@@ -20,6 +21,7 @@ from windlass.api.operations import OPERATIONS
 from windlass.api.records import Records
 from windlass.api.standing import Standing
 from windlass.api.verbs import Verbs
+from windlass.api.webhooks import WebhookSecrets
 from windlass.api.work import Work
 from windlass.errors import NotFound
 from windlass.settings import Settings
@@ -76,6 +78,8 @@ def _handlers(settings: Settings, service: Verbs, metrics: Metrics) -> dict[str,
     """A handler for every operation."""
     work = Work(settings, service)
     records = Records(settings, service)
+    deliveries = DeliveryLog(service)
+    secrets = WebhookSecrets(service)
     keys = Keys(service)
     standing = Standing(service, metrics)
     return {
@@ -86,6 +90,12 @@ def _handlers(settings: Settings, service: Verbs, metrics: Metrics) -> dict[str,
         "list_tasks_legacy": records.list_legacy,
         "get_task": records.get,
         "get_results": records.results,
+        "list_deliveries": deliveries.list,
+        "get_delivery": deliveries.get,
+        "resend_delivery": deliveries.resend,
+        "resend_deliveries": deliveries.resend_all,
+        "show_webhook_secret": secrets.show,
+        "rotate_webhook_secret": secrets.rotate,
         "create_key": keys.create,
         "list_keys": keys.list,
         "revoke_key": keys.revoke,

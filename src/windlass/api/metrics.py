@@ -121,14 +121,20 @@ def _overall(stats: Stats | None) -> Iterator[Metric]:
     yield GaugeMetricFamily("windlass_up", "Whether the database answers.", int(stats is not None))
     if stats is None:
         return
-    depth = GaugeMetricFamily("windlass_queue_depth", "Unfinished tasks.", labels=["state"])
+    labels = ["kind", "state"]
+    depth = GaugeMetricFamily("windlass_queue_depth", "Unfinished tasks.", labels=labels)
     age = GaugeMetricFamily(
-        "windlass_queue_oldest_seconds", "Age of the oldest unfinished task.", labels=["state"]
+        "windlass_queue_oldest_seconds", "Age of the oldest unfinished task.", labels=labels
     )
     for item in stats.depths:
-        depth.add_metric([item.state], item.count)
-        age.add_metric([item.state], item.oldest_s)
+        depth.add_metric([item.kind, item.state], item.count)
+        age.add_metric([item.kind, item.state], item.oldest_s)
     yield from (depth, age, *_ends(stats))
+    yield GaugeMetricFamily(
+        "windlass_webhook_circuits_open",
+        "Webhook endpoints that are left alone, but for a probe now and then, because they failed.",
+        stats.open_circuits,
+    )
     yield GaugeMetricFamily("windlass_workers", "Worker processes alive.", stats.workers)
     yield GaugeMetricFamily("windlass_slots", "Tasks that may run at a time.", stats.slots)
 

@@ -22,7 +22,11 @@ _ABOUT = (
     "`Authorization: Bearer KEY`. Unknown body fields are ignored with a warning in the answer; "
     "wrong ones are all named by one 400."
 )
-_PATH_DOCS = {"task_id": "Id of a task.", "key_id": "Id of a key."}
+_PATH_DOCS = {
+    "task_id": "Id of a task.",
+    "delivery_id": "Id of a delivery: the webhook-id that its receiver sees.",
+    "key_id": "Id of a key.",
+}
 _STATUS_DOCS = {
     200: "What was asked for.",
     204: "Done.",
@@ -31,6 +35,7 @@ _STATUS_DOCS = {
     403: "The target is not allowed.",
     404: "There is no such thing, or not for this key.",
     408: "The request body did not arrive in time.",
+    409: "Its state does not allow it now. Carries x-should-retry: false.",
     413: "The request body is too large.",
     429: "Too many requests with this key; come back after Retry-After.",
     500: "The target gave no answer, or the server failed. Carries x-should-retry: false.",

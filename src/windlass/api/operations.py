@@ -10,6 +10,15 @@ from typing import Any
 import msgspec
 
 from windlass.api.keys import KeyBody, KeyCreated, KeyList
+from windlass.api.webhooks import RotateBody, SecretList
+from windlass.wire.ajv import schema_of
+from windlass.wire.deliveries import (
+    DeliveryDetail,
+    DeliveryList,
+    DeliveryQuery,
+    ResendBody,
+    ResendReply,
+)
 from windlass.wire.v1_body import AsyncExtractBody, ExtractBody
 from windlass.wire.v1_errors import Error400, Error429, Error500, ErrorText
 from windlass.wire.v1_results import ExtractResult, LegacyResult, TaskResult
@@ -80,6 +89,26 @@ _LISTING = (
 )
 _INCLUDE = Parameter(
     "include", "result: the task's result inside it, once there is one.", {"type": "string"}
+)
+
+
+def _parameters(kind: type) -> tuple[Parameter, ...]:
+    """The fields of a type as query parameters."""
+    fields: dict[str, dict[str, Any]] = schema_of(kind)["properties"]
+    return tuple(
+        Parameter(name, rule["description"], {k: v for k, v in rule.items() if k != "description"})
+        for name, rule in fields.items()
+    )
+
+
+_LOG = (
+    *_parameters(DeliveryQuery),
+    Parameter(
+        "limit",
+        "Deliveries per page; more than 1000 are answered 1000 at a time.",
+        {"type": "integer", "minimum": 1, "maximum": 10**18 - 1, "default": 100},
+    ),
+    Parameter("cursor", "next_cursor of the page before.", {"type": "string"}),
 )
 _SYNC: dict[int, type | str | None] = {
     403: ErrorText,
@@ -167,6 +196,64 @@ OPERATIONS = (
         body=ExtractBody,
         answers={200: LegacyResult, **_SYNC},
         legacy=True,
+    ),
+    Operation(
+        name="list_deliveries",
+        method="GET",
+        path="/v1/deliveries",
+        group="Deliveries",
+        summary="List deliveries",
+        doc="Uploads and webhooks of your tasks, newest first. Cursors stay valid while "
+        "deliveries arrive.",
+        query=_LOG,
+        answers={200: DeliveryList, 400: Error400},
+    ),
+    Operation(
+        name="get_delivery",
+        method="GET",
+        path="/v1/deliveries/{delivery_id}",
+        group="Deliveries",
+        summary="Read a delivery with its attempts",
+        answers={200: DeliveryDetail, 404: ErrorText},
+    ),
+    Operation(
+        name="resend_delivery",
+        method="POST",
+        path="/v1/deliveries/{delivery_id}/resend",
+        group="Deliveries",
+        summary="Send a delivery again",
+        doc="Under the same id, with all its tries before it. 409 unless it has succeeded or "
+        "failed. An open circuit of the receiver postpones it: see postponed_until. The task that "
+        "it belongs to stays as it is.",
+        answers={200: DeliveryDetail, 404: ErrorText, 409: ErrorText},
+    ),
+    Operation(
+        name="resend_deliveries",
+        method="POST",
+        path="/v1/deliveries/resend",
+        group="Deliveries",
+        summary="Send all deliveries again that failed since a time",
+        body=ResendBody,
+        answers={200: ResendReply},
+    ),
+    Operation(
+        name="show_webhook_secret",
+        method="GET",
+        path="/v1/webhooks/secret",
+        group="Webhooks",
+        summary="Read what webhooks are signed with",
+        answers={200: SecretList},
+    ),
+    Operation(
+        name="rotate_webhook_secret",
+        method="POST",
+        path="/v1/webhooks/secret/rotate",
+        group="Webhooks",
+        summary="Make a new secret to sign webhooks with",
+        doc="The one before stays active for a while, and webhooks carry signatures of both.",
+        body=RotateBody,
+        body_required=False,
+        answers={200: SecretList},
     ),
     Operation(
         name="create_key",

@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Protocol
 from uuid import UUID
 
-from windlass.model.account import Account, KeyRecord
+from windlass.model.account import Account, KeyRecord, WebhookSecret
 from windlass.model.delivery import DeliveryOptions
+from windlass.model.deliverylog import (
+    DeliveryFilter,
+    DeliveryPage,
+    DeliveryRecord,
+    Resending,
+    Resent,
+)
 from windlass.model.request import ExtractRequest
 from windlass.model.stats import Stats
 from windlass.model.task import ListPage, Task
@@ -34,6 +41,22 @@ class Verbs(Protocol):
     async def results(self, account: Account, task_id: UUID) -> tuple[Task, bytes]: ...
 
     async def cancel(self, account: Account, task_id: UUID) -> Task: ...
+
+    async def deliveries(
+        self, account: Account, which: DeliveryFilter, cursor: str | None, limit: int
+    ) -> DeliveryPage: ...
+
+    async def delivery(self, account: Account, delivery_id: UUID) -> DeliveryRecord: ...
+
+    async def resend(self, account: Account, delivery_id: UUID) -> DeliveryRecord: ...
+
+    async def resend_all(self, account: Account, wanted: Resending) -> Resent: ...
+
+    async def webhook_secrets(self, account: Account) -> tuple[WebhookSecret, ...]: ...
+
+    async def rotate_webhook_secret(
+        self, account: Account, overlap_s: float
+    ) -> tuple[WebhookSecret, ...]: ...
 
     async def authenticate(self, key: str) -> Account: ...
 

@@ -472,6 +472,82 @@ SELECT made, digest FROM idempotency_key WHERE account_id = $1 AND key = $2;
 -- Keys past their time.
 DELETE FROM idempotency_key WHERE created_at < now() - make_interval(secs => $1);
 
+-- name: list_deliveries
+-- Deliveries of one account before a position, newest first, with the names of the caller's headers,
+-- the latest failure and the endpoint's breaker; null fits all. Planned anew each time
+-- (deliveries.py), so that a filter finds its index.
+SELECT task.id, parent_id, kind, state::text, request ->> 'url' AS url,
+    ARRAY(SELECT json_object_keys(request -> 'headers')) AS header_names, attempt, created_at,
+    modified_at, task.finished_at, task.status_code,
+    coalesce(failure_code, latest.code) AS failure_code,
+    CASE WHEN failure_code IS NULL THEN latest.message ELSE failure_message END AS failure_message,
+    CASE
+        WHEN state IN ('delayed', 'waiting') THEN greatest(run_at, lane.open_until)
+        WHEN state = 'admitted' THEN run_at
+    END AS next_attempt_at,
+    state IN ('delayed', 'waiting') AND greatest(run_at, now()) < lane.open_until AS postponed,
+    lane.open_until > now() AS open, lane.open_until, coalesce(lane.streak, 0) AS streak
+FROM task LEFT JOIN lane ON lane.key = task.lane
+LEFT JOIN LATERAL (
+    SELECT code, message FROM attempt WHERE task_id = task.id ORDER BY number DESC LIMIT 1
+) AS latest ON true
+WHERE account_id = $1 AND kind IN ('upload', 'webhook')
+    AND (created_at, task.id) < ($2::timestamptz, $3::uuid)
+    AND ($5::uuid IS NULL OR task.id = $5)
+    AND ($6::uuid IS NULL OR parent_id = $6)
+    AND ($7::task_state[] IS NULL OR state = ANY($7))
+    AND ($8::text IS NULL OR kind = $8)
+    AND ($9::text IS NULL OR starts_with(request ->> 'url', $9))
+ORDER BY created_at DESC, task.id DESC LIMIT $4;
+
+-- name: count_deliveries
+-- How many there are in the whole list, counted up to a limit.
+SELECT count(*) FROM (
+    SELECT FROM task WHERE account_id = $1 AND kind IN ('upload', 'webhook')
+        AND ($3::uuid IS NULL OR parent_id = $3)
+        AND ($4::task_state[] IS NULL OR state = ANY($4))
+        AND ($5::text IS NULL OR kind = $5)
+        AND ($6::text IS NULL OR starts_with(request ->> 'url', $6))
+    LIMIT $2
+) AS counted;
+
+-- name: get_attempts
+-- The attempts of a task, oldest first: the latest so many of them.
+SELECT * FROM (
+    SELECT number, started_at, finished_at, outcome, code, message, status_code, duration_ms,
+        answer, next_at
+    FROM attempt WHERE task_id = $1 ORDER BY number DESC LIMIT $2
+) AS latest
+ORDER BY number;
+
+-- name: lock_delivery
+-- One delivery, to be sent again.
+SELECT id, state::text FROM task
+WHERE id = $1 AND account_id = $2 AND kind IN ('upload', 'webhook')
+FOR UPDATE;
+
+-- name: lock_ended_deliveries
+-- A slice of the deliveries that ended so within a time, after a position, oldest first. Planned
+-- anew each time, like the list.
+SELECT id, created_at FROM task
+WHERE account_id = $1 AND kind IN ('upload', 'webhook') AND state = ANY($2::task_state[])
+    AND finished_at >= $3 AND finished_at < $4
+    AND (created_at, id) > ($5::timestamptz, $6::uuid)
+    AND ($8::uuid IS NULL OR parent_id = $8)
+    AND ($9::text IS NULL OR kind = $9)
+    AND ($10::text IS NULL OR starts_with(request ->> 'url', $10))
+ORDER BY created_at, id LIMIT $7
+FOR UPDATE SKIP LOCKED;
+
+-- name: send_again
+-- Lets ended deliveries start again, with all their tries and time before them. Attempts keep their
+-- numbers, and receivers know the delivery by its id.
+UPDATE task SET state = 'waiting', failures = 0, losses = 0, run_at = now(), tried_since = now(),
+    modified_at = now(), finished_at = NULL, result_expired = false, status_code = NULL,
+    failure_code = NULL, failure_message = NULL
+WHERE id = ANY($1::uuid[])
+RETURNING lane;
+
 -- name: get_session
 -- The cookies of a session that is still alive.
 SELECT cookies FROM session WHERE account_id = $1 AND id = $2 AND expires_at > now();

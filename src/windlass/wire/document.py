@@ -21,7 +21,11 @@ DEPTH_LIMIT = 100
 
 def read_document(raw: bytes, kind: type[T]) -> T:
     """The body as a value of `kind`. Raises InvalidRequest naming all wrong fields."""
-    document = parse_object(raw, kind)
+    return read_values(parse_object(raw, kind), kind)
+
+
+def read_values(document: dict[str, Any], kind: type[T]) -> T:
+    """The same of what is decoded already, such as query parameters."""
     try:
         return msgspec.convert(document, kind)
     except (msgspec.ValidationError, OverflowError) as error:
