@@ -16,13 +16,13 @@ _MAX_SEGMENT = 60
 _MAX_SEGMENTS = 12
 _MAX_NAMES = 12
 
+# A number, a date, a version; at the end of a path also a name that is counted ("page-3.html").
+# "base64" as a folder is a name.
+_NUMBERS = re.compile(r"[\d._:-]*\d[\d._:-]*\Z")
 _NUMBER = re.compile(r"\d+")
-# Numbers that count or date something: alone, or at one end of a name ("page-3.html", "2024-05").
-_COUNTED = re.compile(r"[\d._:-]*\d[\d._:-]*\Z|.*?\d+(?:\.[A-Za-z]{1,5})?\Z|\d+[._-]")
-_TOKEN = re.compile(
-    r"(?=[^0-9]*[0-9])(?:[0-9a-fA-F]{8,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-    r"|(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_]{16,})\Z"
-)
+_COUNTED = re.compile(r"(.*?\D)?\d+(\.[A-Za-z]{1,5})?\Z")
+# Drawn by a machine: letters and digits in turns.
+_TOKEN = re.compile(r"(?=(?:[0-9-]*[A-Za-z]+[0-9]){2})[A-Za-z0-9-]{8,}\Z")
 _ENCODED_NAME = re.compile(r"%5B.*?(?:%5D|\Z)|\[.*?(?:\]|\Z)", re.IGNORECASE)
 
 
@@ -50,44 +50,46 @@ def shape_of(family: str) -> Shape:
 
 @lru_cache(maxsize=4096)
 def families_of(url: str) -> tuple[str, ...]:
-    """The families of a normalised URL, the widest first, at most six.
+    """The families of a normalised URL, the widest first, at most five.
 
-    The host, the first folder; then, for a path that varies, all below the place where it begins
-    to, and its exact pattern; for a query, its parameters anywhere below the first folder, the
-    path with any parameters, and the path with just these.
+    The first folder, or the host for what lies in none; then, for a path that varies, all below
+    the place where it begins to, and its exact pattern; for a query, its parameters anywhere below
+    the first folder, the path with any parameters, and the path with just these.
     """
     parts = take_apart(url)
     if parts is None:
         return ()
     segments = [_general(segment) for segment in parts.path.split("/")[1 : _MAX_SEGMENTS + 1]]
+    segments[-1] = _last(segments[-1])
     top = f"{parts.host}/"
     if len(segments) > 1 and "{" not in segments[0]:
         top = f"{top}{segments[0]}/"
     path = _of_path(parts.host, segments, parts.path)
     if not parts.query:
-        return tuple(dict.fromkeys((f"{parts.host}/", top, *path)))
+        return tuple(dict.fromkeys((top, *path)))
     page = f"{parts.host}/{'/'.join(segments)}?"
     names = _parameters(parts.query)
-    return tuple(
-        dict.fromkeys((f"{parts.host}/", top, *path[:1], f"{top}*?{names}", page, page + names))
-    )
+    return tuple(dict.fromkeys((top, *path[:1], f"{top}*?{names}", page, page + names)))
 
 
 def _general(segment: str) -> str:
-    if len(segment) > _MAX_SEGMENT:
-        return "{x}"
+    """A part of a path, or a parameter's name, with what varies in it left out."""
     if not segment or segment.isalpha():
         return segment
-    if _TOKEN.match(segment) and not segment.isdigit():
-        return "{x}"
-    return _NUMBER.sub("{n}", segment) if _COUNTED.match(segment) else segment
+    if _NUMBERS.match(segment):
+        return _NUMBER.sub("{n}", segment)
+    return "{x}" if _TOKEN.match(segment) else segment[:_MAX_SEGMENT]
+
+
+def _last(segment: str) -> str:
+    counted = _COUNTED.match(segment) if "{" not in segment else None
+    return f"{counted[1] or ''}{{n}}{counted[2] or ''}" if counted else segment
 
 
 def _of_path(host: str, segments: list[str], path: str) -> tuple[str, ...]:
     """The families of a path that varies, none of one that does not."""
-    repeated = _first_repeated(path)
-    if repeated is not None:
-        return (f"{host}/{''.join(f'{one}/' for one in segments[:repeated])}{{*}}",)
+    if _repeats(path):
+        return (f"{host}/{{*}}",)
     varying = [place for place, segment in enumerate(segments) if "{" in segment]
     if not varying:
         return ()
@@ -96,17 +98,10 @@ def _of_path(host: str, segments: list[str], path: str) -> tuple[str, ...]:
     return (widest, f"{host}/{'/'.join(segments[: varying[-1] + 1])}{rest}")
 
 
-def _first_repeated(path: str) -> int | None:
-    """Where a path's first part stands that comes again; numbers may come again ("/05/05/")."""
-    segments = path.split("/")[1:]
-    seen: dict[str, int] = {}
-    places: list[int] = []
-    for place, segment in enumerate(segments):
-        if segment and not segment.isdigit():
-            if segment in seen:
-                places.append(seen[segment])
-            seen.setdefault(segment, place)
-    return min(places) if places else None
+def _repeats(path: str) -> bool:
+    """Whether a part of the path comes again; numbers may ("/05/05/")."""
+    names = [one for one in path.split("/") if one and not one.isdigit()]
+    return len(set(names)) < len(names)
 
 
 def _parameters(query: str) -> str:

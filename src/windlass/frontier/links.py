@@ -101,9 +101,11 @@ class Frontier:
 
 
 def _grew(finder: Candidate, own: frozenset[str], placed: Placed) -> bool:
-    """Whether a page names a URL of its own kind, or one below its own folder."""
+    """Whether a page names a URL of its own kind, or one deeper in its own folder."""
     if placed.varieties:
         return not own.isdisjoint(placed.varieties)
+    if placed.families != finder.families:
+        return False
     folder = finder.url.partition("?")[0]
     folder = folder[: folder.rfind("/") + 1]
     below = placed.identity.url.partition("?")[0]

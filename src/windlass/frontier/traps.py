@@ -27,11 +27,17 @@ from windlass.frontier.families import Shape, shape_of
 IDLE = 99
 """What is under way if nothing is: a turn above all others."""
 
-_START = 4
-_START_OF_PARAMETERS = 2
-_GROWTH = 3
 _PROVEN = 3
+"""Novel pages, and more than twice as many as barren ones, until a family answers for itself."""
+
+_GROWTH = 3
+"""Pages that may be under way in a proven family for each novel one."""
+
+_TRUSTED = 16
+"""Novel pages until they are not counted any more."""
+
 _BARREN_ANCESTORS = 3
+"""Barren pages in a row after which a chain ends, whatever its family has shown elsewhere."""
 
 
 class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,7 +93,7 @@ def judge(candidate: Candidate, standings: Standings, under_way: int = IDLE) -> 
     families = candidate.families
     if candidate.lineage > _BARREN_ANCESTORS:
         return Verdict("stop", families[-1])
-    first = narrowest_proven(families, standings)
+    first = _narrowest_proven(families, standings)
     verdict = _ADMIT
     for family in families[max(first, 0) :]:
         found = _judge_family(family, standings.get(family, NEW))
@@ -100,7 +106,7 @@ def judge(candidate: Candidate, standings: Standings, under_way: int = IDLE) -> 
     return verdict
 
 
-def narrowest_proven(families: Sequence[str], standings: Standings) -> int:
+def _narrowest_proven(families: Sequence[str], standings: Standings) -> int:
     """Its place, -1 if there is none. Folders prove nothing about what varies in them."""
     for place in range(len(families) - 1, -1, -1):
         standing = standings.get(families[place])
@@ -114,18 +120,32 @@ def _is_proven(standing: Standing) -> bool:
 
 
 def _judge_family(family: str, standing: Standing) -> Verdict:
-    start = _START_OF_PARAMETERS if _names_parameters(family) else _START
-    left = start + standing.novel - standing.barren
+    start = _start(family)
+    # Its first page is new whatever it is: nothing was there to compare it with.
+    left = start + max(standing.novel - 1, 0) - standing.barren
     due = standing.admitted - standing.finished
     if left <= 0 and due <= 0:
         return Verdict("stop", family)
     if _is_proven(standing):
         left = start + _GROWTH * standing.novel
+        if standing.novel >= _TRUSTED:
+            return _ADMIT
     return Verdict("hold", family) if due >= left else _ADMIT
 
 
-def _names_parameters(family: str) -> bool:
-    return "?" in family and not family.endswith("?") and "*?" not in family
+def _start(family: str) -> int:
+    """Barren pages that a family may have without any novel one but its first."""
+    shape = shape_of(family)
+    if shape is Shape.NUMBERS:
+        return 6
+    if shape is Shape.FOLDER or (shape is Shape.PARAMETERS and _is_narrow(family)):
+        return 3
+    return 5
+
+
+def _is_narrow(family: str) -> bool:
+    """Whether it is one page with certain parameters; page and parameters count apart, too."""
+    return not family.endswith("?") and "*?" not in family
 
 
 class Sifted(NamedTuple):

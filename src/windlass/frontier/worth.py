@@ -20,7 +20,6 @@ from windlass.frontier.traps import (
     Standings,
     Verdict,
     count,
-    narrowest_proven,
     sift,
 )
 
@@ -67,16 +66,19 @@ def settle(seen: Seen, named: Sequence[Candidate], standings: Standings, under_w
     worth = _worth(seen, named, known)
     changed = _enter(seen, worth, known)
     known.update(changed)
-    if worth == "barren":
-        named = [_grown_by(seen.page, one) for one in named]
-    verdicts, later = sift(named, known, under_way)
-    return Settled(worth, list(named), verdicts, changed | later)
+    heirs = [_heir(seen.page, worth, one) for one in named]
+    verdicts, later = sift(heirs, known, under_way)
+    return Settled(worth, heirs, verdicts, changed | later)
 
 
-def _grown_by(page: Candidate, one: Candidate) -> Candidate:
-    if not one.lineage:
-        return one
-    return msgspec.structs.replace(one, lineage=one.lineage + max(page.lineage, 1))
+def _heir(page: Candidate, worth: Worth, one: Candidate) -> Candidate:
+    """A URL with its lineage, now that the worth of the page that named it is known."""
+    lineage = one.lineage
+    if worth == "barren" and lineage:
+        lineage += max(page.lineage, 1)
+    elif worth == "novel" and _is_folder(one.families[-1]):
+        lineage = 0  # an overview, and what stands below it
+    return one if lineage == one.lineage else msgspec.structs.replace(one, lineage=lineage)
 
 
 def _worth(seen: Seen, named: Sequence[Candidate], standings: Standings) -> Worth:
@@ -92,13 +94,12 @@ def _worth(seen: Seen, named: Sequence[Candidate], standings: Standings) -> Wort
     size = seen.fingerprint.size
     if new >= _MUCH_NEWS or (new >= _SOME_NEWS and 2 * new >= size):
         return "novel"
-    leads = _leads(page, named, standings)
-    if shape is Shape.FOLDER:
-        nothing = new < _HARDLY_NEWS and 10 * new <= size
-        return "barren" if grown and nothing and not leads else "neither"
-    if leads:
-        return "novel"
-    return "barren" if doubted or grown or seen.copy else "neither"
+    if _leads(page, named, standings):
+        return "neither" if shape is Shape.FOLDER else "novel"
+    if shape is Shape.REPEATS and new >= _HARDLY_NEWS:
+        doubted = False
+    copy = seen.copy and shape is Shape.NUMBERS
+    return "barren" if doubted or grown or copy else "neither"
 
 
 def _leads(page: Candidate, named: Iterable[Candidate], standings: Standings) -> int:
@@ -109,9 +110,10 @@ def _leads(page: Candidate, named: Iterable[Candidate], standings: Standings) ->
 
 
 def _is_honest(candidate: Candidate, standings: Standings) -> bool:
-    if _is_folder(candidate.families[-1]):
-        return True
-    return narrowest_proven(candidate.families, standings) >= 0
+    """Whether it has a name of its own, or belongs to a family that shows more than it repeats."""
+    narrowest = candidate.families[-1]
+    standing = standings.get(narrowest, NEW)
+    return _is_folder(narrowest) or standing.novel > 2 * standing.barren
 
 
 def _is_folder(family: str) -> bool:
@@ -128,8 +130,8 @@ def _enter(seen: Seen, worth: Worth, standings: Standings) -> dict[str, Standing
     if worth == "novel":
         _credit(families, changed)
     elif worth == "barren":
-        own = _is_folder(families[-1])
-        count([one for one in families if own or not _is_folder(one)], changed, barren=1)
+        below = shape_of(families[-1]) in (Shape.FOLDER, Shape.REPEATS)
+        count(families if below else families[1:], changed, barren=1)
     if seen.fingerprint is not None:
         _remember(families, changed, seen.fingerprint)
     return changed
@@ -146,9 +148,9 @@ def _credit(families: Sequence[str], standings: dict[str, Standing]) -> None:
 def _remembering(families: Sequence[str]) -> list[str]:
     """Those whose texts are kept: a folder, all below a place that varies, a page of any query.
 
-    The host would hold too much, and the narrower ones are part of these.
+    The narrower ones are part of these.
     """
-    paths = [one for one in families[1:] if "?" not in one]
+    paths = [one for one in families if "?" not in one]
     return [*paths[:2], *(one for one in families if one.endswith("?"))]
 
 
