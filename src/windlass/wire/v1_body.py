@@ -227,6 +227,38 @@ class AsyncExtractBody(ExtractBody, kw_only=True):
     storage_object_name: StorageName | UnsetType = UNSET
 
 
+class BatchInput(AsyncExtractBody, kw_only=True):
+    """One input of a batch, or what all its inputs share. Fields of an input go before shared ones,
+    each as a whole; `url` must be in one of the two."""
+
+    url: TargetUrl | UnsetType = UNSET  # type: ignore[assignment]  # nobody takes it for its base
+
+
+BatchInputs = Annotated[
+    list[BatchInput],
+    Meta(
+        min_length=1,
+        description="A task each; at most 1000, or as many as WINDLASS_BATCH_LIMIT says.",
+    ),
+]
+
+
+class BatchBody(msgspec.Struct, kw_only=True):
+    """Body of a batch of extracts."""
+
+    inputs: BatchInputs
+    shared_inputs: BatchInput | UnsetType = UNSET
+
+
+class LegacyBatchBody(BatchInput, kw_only=True):
+    """Body of a batch as the legacy API has it: `requests`, and beside them what they share. What
+    BatchBody has is accepted as well."""
+
+    requests: BatchInputs | UnsetType = UNSET
+    inputs: BatchInputs | UnsetType = UNSET
+    shared_inputs: BatchInput | UnsetType = UNSET
+
+
 class CallbackSpec(msgspec.Struct, kw_only=True):
     """Who hears of a crawl (contract 6.8): `headers` are sent as they are, `metadata` is in every
     body, `events` are all unless named."""

@@ -67,11 +67,11 @@ def read_fields(
 
     Everything wrong is noted; what is returned beside noted problems is of no use.
     """
-    folded = _folded(document)
+    plain = folded(document)
     try:
-        body = msgspec.convert(folded, kind)
+        body = msgspec.convert(plain, kind)
     except (msgspec.ValidationError, OverflowError) as error:
-        _note_problems(folded, kind, reading, str(error))
+        _note_problems(plain, kind, reading, str(error))
         return None
     request, delivery = _translate(body, reading), _read_delivery(body, reading)
     _warn_unknown(document, kind, reading)
@@ -96,7 +96,7 @@ DEFAULTS = {
 }
 
 
-def _folded(document: dict[str, Any]) -> dict[str, Any]:
+def folded(document: dict[str, Any]) -> dict[str, Any]:
     """The document with those names in the case that the schema lists, which callers may vary."""
     changed = {
         field: fold(value)
@@ -146,7 +146,7 @@ def _read_delivery(body: ExtractBody, reading: Reading) -> DeliveryOptions | Non
 
 def _translate(body: ExtractBody, reading: Reading) -> ExtractRequest:
     check_rendering(body, reading)
-    url, authorization = _read_url(body.url, reading)
+    url, authorization = read_target(body.url, reading)
     headers, cookies = _read_headers(body, authorization, reading)
     text, body_type = _read_body(body, reading)
     driver, plan = read_driver(body, reading)
@@ -176,7 +176,7 @@ def _translate(body: ExtractBody, reading: Reading) -> ExtractRequest:
     )
 
 
-def _read_url(text: str, reading: Reading) -> tuple[str, str]:
+def read_target(text: str, reading: Reading) -> tuple[str, str]:
     """The URL without user and password, and the Authorization value they stand for."""
     read = read_web_url(text)
     if read is not None:
@@ -193,8 +193,7 @@ def _read_headers(
     headers = read_headers(given(body.headers, {}), reading)
     cookies = read_cookies("" if body.cookies is UNSET else body.cookies, reading)
     names = {name.lower(): name for name in headers}
-    if authorization and "authorization" not in names:
-        headers["Authorization"] = authorization
+    headers = authorized(headers, authorization)
     if body.headers and body.cookies:
         reading.warn("headers and cookies were both given: they are merged")
         name = names.get("cookie")
@@ -203,6 +202,14 @@ def _read_headers(
             del headers[name]
             cookies += parse_cookies(line, ("headers", name), reading)
     return headers, cookies
+
+
+def authorized(headers: dict[str, HeaderValue], authorization: str) -> dict[str, HeaderValue]:
+    """The headers with what a user and password in the URL stand for, unless they say it
+    themselves."""
+    if not authorization or any(name.lower() == "authorization" for name in headers):
+        return headers
+    return headers | {"Authorization": authorization}
 
 
 def _read_body(body: ExtractBody, reading: Reading) -> tuple[str | None, str]:

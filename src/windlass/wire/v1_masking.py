@@ -36,6 +36,20 @@ def echo(document: dict[str, Any], raw: bytes) -> bytes:
     return shortened(shown, ECHO_LIMIT)
 
 
+def masked(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Those fields of a request that answers show in another form, in that form."""
+    hidden = ((name, hide(document[name])) for name, hide in _HIDING.items() if name in document)
+    return {name: shown for name, shown in hidden if shown != document[name]}
+
+
+def echo_fields(fields: Mapping[str, msgspec.Raw]) -> bytes:
+    """The JSON of a request whose fields are fit to be shown, in at most ECHO_LIMIT bytes."""
+    text = msgspec.json.encode(fields)
+    if len(text) <= ECHO_LIMIT:
+        return text
+    return shortened(msgspec.json.decode(text), ECHO_LIMIT)
+
+
 def _hide(document: Any, hiding: Mapping[str, Callable[[Any], Any]]) -> Any:
     """The object with those of its fields masked; anything else as it is."""
     if not isinstance(document, dict):

@@ -235,6 +235,11 @@ def output_url(task: Task) -> str | UnsetType:
     return UNSET if upload is None else upload.url
 
 
+def batch_id(task: Task) -> UUID | UnsetType:
+    """The batch that the task belongs to (5.1)."""
+    return UNSET if task.group_id is None else task.group_id
+
+
 def task_tail(task: Task) -> bytes:
     """What follows a stored result without its last byte: its task object and the closing brace.
 

@@ -5,6 +5,7 @@ The API answers with it. `base` is the address that links start with, without a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 from windlass.model.task import ListPage, State, Task
 from windlass.wire.v1_extract import query_of
 from windlass.wire.v1_masking import shortened
-from windlass.wire.v1_results import output_url, readable
+from windlass.wire.v1_results import batch_id, output_url, readable
 from windlass.wire.v1_terms import (
     STATES,
     STATUSES,
@@ -42,6 +43,7 @@ class TaskItem(msgspec.Struct, kw_only=True):
     input: Any
     query: Any = msgspec.field(name="_query")
     api_type: str
+    batch_id: UUID | UnsetType = UNSET
     output_url: (
         Annotated[str, Meta(description="Where the result is stored once state is success.")]
         | UnsetType
@@ -111,23 +113,18 @@ _encoder = msgspec.json.Encoder()
 
 def creation_reply(task: Task, base: str) -> bytes:
     """Answer to an asynchronous call: always pending, even if the work has begun (5.2)."""
-    created_at = timestamp(task.created_at)
-    link = f"{base}/v1/tasks/{task.id}"
-    detail = TaskDetail(
-        id=task.id,
-        state=STATES[State.QUEUED],
-        status=STATUSES[State.QUEUED],
-        status_url=link,
-        download_url=link + "/results",
-        created_at=created_at,
-        modified_at=created_at,
-        account_name=task.account,
-        input=msgspec.Raw(task.input.encode()),
-        query=query_of(msgspec.json.decode(task.input)),
-        api_type=task.api,
-        output_url=output_url(task),
+    return _encoder.encode(CreationReply(task_id=task.id, task=_detail(as_created(task), base)))
+
+
+def as_created(task: Task) -> Task:
+    """The task as it was before anything happened to it."""
+    return msgspec.structs.replace(
+        task,
+        state=State.QUEUED,
+        modified_at=task.created_at,
+        status_code=None,
+        failure=None,
     )
-    return _encoder.encode(CreationReply(task_id=task.id, task=detail))
 
 
 def task_reply(task: Task, base: str, result: bytes | None = None) -> bytes:
@@ -142,28 +139,36 @@ def task_list(page: ListPage, base: str) -> bytes:
     """One page of tasks, in exactly the published properties (D22)."""
     has_next, cursor = page.next_cursor is not None, page.next_cursor
     pagination = Pagination(has_next=has_next, next_cursor=cursor, total=page.total)
-    return _encoder.encode(TaskList(data=_items(page, base), pagination=pagination))
+    items = task_items(page.tasks, base, LISTED_BYTES)
+    return _encoder.encode(TaskList(data=items, pagination=pagination))
 
 
 def legacy_task_list(page: ListPage, base: str) -> bytes:
     """The same with the legacy spelling beside it."""
-    has_next, cursor = page.next_cursor is not None, page.next_cursor
-    pagination = LegacyPagination(
+    items = task_items(page.tasks, base, LISTED_BYTES)
+    pagination = pagination_in_both(page.next_cursor, page.total)
+    return _encoder.encode(LegacyTaskList(data=items, pagination=pagination))
+
+
+def pagination_in_both(cursor: str | None, total: int) -> LegacyPagination:
+    """Where the next page starts, in both spellings (contract 2.6)."""
+    has_next = cursor is not None
+    return LegacyPagination(
         has_next=has_next,
         next_cursor=cursor,
-        total=page.total,
+        total=total,
         has_next_=has_next,
         next_cursor_=cursor,
     )
-    return _encoder.encode(LegacyTaskList(data=_items(page, base), pagination=pagination))
 
 
-def _items(page: ListPage, base: str) -> list[TaskItem]:
-    """The tasks of a page. Where their inputs are too long together, each gets its share."""
-    share = LISTED_BYTES
-    if sum(len(task.input) for task in page.tasks) > LISTED_BYTES:
-        share //= len(page.tasks)
-    return [TaskItem(**_common(_shortened(task, share), base)) for task in page.tasks]
+def task_items(tasks: Sequence[Task], base: str, most: int) -> list[TaskItem]:
+    """Tasks as lists show them. Where their inputs have more than `most` bytes together, each gets
+    its share."""
+    share = most
+    if sum(len(task.input) for task in tasks) > most:
+        share //= len(tasks)
+    return [TaskItem(**_common(_shortened(task, share), base)) for task in tasks]
 
 
 def _shortened(task: Task, most: int) -> Task:
@@ -195,6 +200,7 @@ def _common(task: Task, base: str) -> dict[str, Any]:
         "input": msgspec.Raw(task.input.encode()),
         "query": query_of(msgspec.json.decode(task.input)),
         "api_type": task.api,
+        "batch_id": batch_id(task),
         "output_url": output_url(task),
         "status_code": UNSET if task.status_code is None else task.status_code,
         "error": (why.message or why.code) if why else UNSET,

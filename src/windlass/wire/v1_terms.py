@@ -27,6 +27,7 @@ ErrorType = Literal[
     "storage_error",
     "validation_error",
     "internal_error",
+    "canceled",
 ]
 
 STATES: dict[State, TaskState] = {
@@ -65,7 +66,7 @@ ERROR_TYPES: dict[str, ErrorType] = {
     "rate_limited": "validation_error",
     "unsupported": "validation_error",
     "missing_extra": "validation_error",
-    "canceled": "internal_error",
+    "canceled": "canceled",
     "target_error": "http_error",
     "dns_failed": "connection_error",
     "connection_refused": "connection_error",

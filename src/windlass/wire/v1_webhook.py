@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from windlass.model.task import State, Task
-from windlass.wire.v1_results import output_url
+from windlass.wire.v1_results import batch_id, output_url
 from windlass.wire.v1_terms import (
     STATES,
     ErrorType,
@@ -37,6 +37,7 @@ class WebhookTask(msgspec.Struct, kw_only=True):
     input: Any
     api_type: str
     account_name: str
+    batch_id: UUID | UnsetType = UNSET
     status_url: Link
     download_url: Link
     output_url: str | UnsetType = UNSET
@@ -69,6 +70,7 @@ def webhook_body(task: Task) -> bytes:
         input=msgspec.Raw(task.input.encode()),
         api_type=task.api,
         account_name=task.account,
+        batch_id=batch_id(task),
         status_url=link,
         download_url=link + "/results",
         output_url=output_url(task),
