@@ -12,8 +12,9 @@ from windlass.cli import exits
 _HELP = """A self-hosted web data server.
 
 Exit status: 0 done; 1 the server failed; 2 wrong usage or setting; 3 the page could not be had
-(what was had of it is written all the same); 4 unknown, expired or not ready; 5 the API key was
-refused or is over its rate; 6 no server answers; 130 interrupted. Errors are one line on stderr.
+(what was had of it is written all the same), or the delivery failed; 4 unknown, expired or not
+ready; 5 the API key was refused or is over its rate; 6 no server answers; 130 interrupted. Errors
+are one line on stderr.
 
 Settings are environment variables: see `windlass settings`."""
 
@@ -25,9 +26,17 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 tasks = typer.Typer(help="Asynchronous tasks of your account.", no_args_is_help=True)
+deliveries = typer.Typer(
+    help="Uploads and webhooks of your tasks: what became of them.", no_args_is_help=True
+)
+webhooks = typer.Typer(help="Webhooks of your account.", no_args_is_help=True)
+secret = typer.Typer(help="What webhooks are signed with.", no_args_is_help=True)
 keys = typer.Typer(help="API keys; only account main may.", no_args_is_help=True)
 storage = typer.Typer(help="Buckets that results are delivered to.", no_args_is_help=True)
 app.add_typer(tasks, name="tasks")
+app.add_typer(deliveries, name="deliveries")
+app.add_typer(webhooks, name="webhooks")
+webhooks.add_typer(secret, name="secret")
 app.add_typer(keys, name="keys")
 app.add_typer(storage, name="storage")
 
@@ -140,6 +149,97 @@ def tasks_results(
     from windlass.cli.tasks import show_results
 
     show_results(task_id, wait, Target(out, as_json), data)
+
+
+Kind = Annotated[Literal["upload", "webhook"] | None, typer.Option(help="Only these.")]
+Destination = Annotated[
+    str | None, typer.Option(metavar="URL", help="Only those whose URL begins with this.")
+]
+
+
+@deliveries.command("list")
+def deliveries_list(  # noqa: PLR0913 - each is an option
+    task: Annotated[str | None, typer.Option(metavar="ID", help="Only those of this task.")] = None,
+    state: Annotated[
+        Literal["queued", "running", "succeeded", "failed", "cancelled"] | None,
+        typer.Option(help="Only those in this state."),
+    ] = None,
+    kind: Kind = None,
+    destination: Destination = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Where the last list ended.")] = None,
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """List deliveries, newest first."""
+    from windlass.cli.deliveries import show_list
+
+    query = {"task": task, "state": state, "kind": kind, "destination": destination}
+    show_list({**query, "limit": str(limit), "cursor": cursor}, as_json, data)
+
+
+@deliveries.command("get")
+def deliveries_get(
+    delivery_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The delivery's id: the webhook-id of a webhook.")
+    ],
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """Show one delivery with every try. Status 3 if it failed."""
+    from windlass.cli.deliveries import show_delivery
+
+    show_delivery(delivery_id, as_json, data)
+
+
+@deliveries.command("resend")
+def deliveries_resend(
+    delivery_ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help="Deliveries that have ended, one or several."),
+    ] = None,
+    failed_since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help='Instead: all that failed since "2h" ago, or a time.'),
+    ] = None,
+    kind: Kind = None,
+    destination: Destination = None,
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """Send deliveries again, under the same id. Status 4 for one that is under way."""
+    from windlass.cli.deliveries import resend, resend_failed
+
+    if bool(delivery_ids) == bool(failed_since):
+        raise typer.BadParameter("give either ids or --failed-since")
+    if failed_since:
+        resend_failed(failed_since, {"kind": kind, "destination": destination}, as_json, data)
+    elif kind or destination:
+        raise typer.BadParameter("--kind and --destination go with --failed-since")
+    else:
+        resend(delivery_ids or [], as_json, data)
+
+
+@secret.command("show")
+def secret_show(as_json: Json = False, data: Data = None) -> None:
+    """Print what webhooks are signed with, the current secret first."""
+    from windlass.cli.webhooks import show
+
+    show(as_json, data)
+
+
+@secret.command("rotate")
+def secret_rotate(
+    overlap: Annotated[
+        str, typer.Option(metavar="TIME", help="How long the one before signs, too.")
+    ] = "24h",
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """Make a new secret and print it."""
+    from windlass.cli.webhooks import rotate
+
+    rotate(overlap, as_json, data)
 
 
 @keys.command("create")
