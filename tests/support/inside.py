@@ -51,7 +51,8 @@ def reported_and_ended(server: WindlassServer) -> tuple[int, int]:
     """How many ends of tasks were counted since the database was made, and how many ended."""
     (row,) = rows(
         server,
-        "SELECT (SELECT coalesce(sum(count), 0)::bigint FROM tally) AS reported, "
+        "SELECT (SELECT coalesce(sum(count), 0)::bigint FROM tally WHERE outcome <> 'retried') "
+        "AS reported, "
         "(SELECT count(*) FROM task WHERE state IN ('succeeded', 'failed', 'cancelled')) AS ended",
     )
     return int(row["reported"]), int(row["ended"])
