@@ -1,14 +1,14 @@
-"""How a page's text is remembered and compared, in a few hundred bytes. No URL, no rule.
+"""How the texts of many pages are remembered in at most 4 KB, and what is new in another.
 
-`fingerprint` runs where the text is (a page-reading process); traps.py compares. A text is taken as
-the set of its units (lines, sentences): which are new, among all that a family has shown?
+`fingerprint` runs where the text is (a page-reading process), worth.py compares. A text is taken as
+the set of its units (lines, sentences). Not as a sample of them: what is new on a page is often two
+lines among a hundred of menu, and a sample would miss them.
 """
 
 from __future__ import annotations
 
 import re
 from array import array
-from bisect import bisect_left
 from hashlib import blake2b
 from zlib import crc32
 
@@ -17,8 +17,7 @@ import msgspec
 DIGEST_BYTES = 16
 
 _MAX_UNIT = 160
-_SAMPLE = 256
-_SPACE = 1 << 32
+_MAX_UNITS = 1024
 
 # Digits say nothing: a counter, a date and a price change where nothing else does.
 _DIGITS = b"0123456789"
@@ -37,7 +36,7 @@ class Fingerprint(msgspec.Struct, frozen=True):
     size: int
     """Bytes of the text."""
     units: bytes
-    """The units with the smallest hashes, as array("Q"): hash << 32 | bytes, ascending."""
+    """At most 1,024 units, those with the smallest hashes, as array("Q"): hash << 32 | bytes."""
 
 
 def fingerprint(text: str, url: str) -> Fingerprint:
@@ -58,7 +57,7 @@ def fingerprint(text: str, url: str) -> Fingerprint:
         digest=blake2b(raw, digest_size=DIGEST_BYTES).digest(),
         likeness=int.from_bytes(whole, "big", signed=True),
         size=sum([value & 0xFFFF for value in hashed]),
-        units=array("Q", hashed[:_SAMPLE]).tobytes(),
+        units=array("Q", hashed[:_MAX_UNITS]).tobytes(),
     )
 
 
@@ -72,64 +71,50 @@ def _cut(lines: set[bytes]) -> set[bytes]:
     }
 
 
-class Memory(msgspec.Struct, frozen=True):
-    """The units that a family has shown: all whose hash is below `limit`, at most _SAMPLE."""
-
-    hashes: array[int]
-    limit: int = _SPACE
-
-
-def recall(stored: bytes) -> Memory:
-    """A memory from what `stored` gave; an empty one from b""."""
-    values = array("I", stored)
-    if not values:
-        return Memory(values)
-    limit = values.pop()
-    return Memory(values, limit or _SPACE)
+# A memory is b"", then the hashes of up to _EXACT units, then a field of bits, one for each unit's
+# hash, wherein a new unit looks known as often as bits are set. Beyond _DIVERSE it says nothing.
+_EXACT = 512
+_FIELD_BYTES = 4096
+_FIELD_BITS = 8 * _FIELD_BYTES
+_DIVERSE = _FIELD_BITS * 3 // 10
 
 
-def stored(memory: Memory) -> bytes:
-    """A memory as bytes, about 1 KB when it is full."""
-    return memory.hashes.tobytes() + array("I", [memory.limit % _SPACE]).tobytes()
+def learn(memory: bytes, page: Fingerprint) -> bytes:
+    """A family's memory after another page. It stops learning when it has seen too much."""
+    units = {value >> 32 for value in array("Q", page.units)}
+    if len(memory) < _FIELD_BYTES:
+        known = units.union(array("I", memory))
+        if len(known) <= _EXACT:
+            return array("I", sorted(known)).tobytes()
+        field, units = 0, known
+    else:
+        field = int.from_bytes(memory, "little")
+        if field.bit_count() > _DIVERSE:
+            return memory
+    bits = bytearray(_FIELD_BYTES)
+    for unit in units:
+        bits[unit % _FIELD_BITS >> 3] |= 1 << (unit & 7)
+    return (field | int.from_bytes(bits, "little")).to_bytes(_FIELD_BYTES, "little")
 
 
-_DIVERSE = _SPACE // 64
-"""A memory that had to forget so much has seen too much for any text to be nothing new."""
-
-
-def is_diverse(memory: Memory) -> bool:
-    """Whether so much was different here that comparing says nothing."""
-    return memory.limit < _DIVERSE
-
-
-def learn(memory: Memory, page: Fingerprint) -> Memory:
-    """The memory after another page. Bounded: the more it has seen, the thinner its sample."""
-    if is_diverse(memory):
-        return memory
+def news(memory: bytes, page: Fingerprint) -> int:
+    """About how many bytes of a page a memory has not seen; all of it if that cannot be said."""
     values = array("Q", page.units)
-    limit = memory.limit
-    if len(values) == _SAMPLE:
-        limit = min(limit, (values[-1] >> 32) + 1)
-    known = set(memory.hashes)
-    known.update(value >> 32 for value in values)
-    hashes = sorted(value for value in known if value < limit)
-    if len(hashes) > _SAMPLE:
-        limit = hashes[_SAMPLE]
-        del hashes[_SAMPLE:]
-    return Memory(array("I", hashes), limit)
+    if not memory or not values:
+        return page.size
+    if len(memory) < _FIELD_BYTES:
+        known = set(array("I", memory))
+        new = sum([value & 0xFFFF for value in values if value >> 32 not in known])
+    else:
+        set_bits = int.from_bytes(memory, "little").bit_count()
+        if set_bits > _DIVERSE:
+            return page.size
+        new = sum([value & 0xFFFF for value in values if not _is_set(memory, value >> 32)])
+        new = new * _FIELD_BITS // (_FIELD_BITS - set_bits)
+    if len(values) < _MAX_UNITS:
+        return min(new, page.size)
+    return min(new * page.size // sum([value & 0xFFFF for value in values]), page.size)
 
 
-def news(memory: Memory, page: Fingerprint) -> int:
-    """About how many bytes of a page the memory has not seen; all of it if that cannot be said."""
-    if is_diverse(memory):
-        return page.size
-    values = array("Q", page.units)
-    limit = memory.limit
-    if len(values) == _SAMPLE:
-        limit = min(limit, (values[-1] >> 32) + 1)
-    compared = values[: bisect_left(values, limit << 32)] if limit < _SPACE else values
-    if not compared:
-        return page.size
-    known = set(memory.hashes)
-    new = sum(value & 0xFFFF for value in compared if value >> 32 not in known)
-    return new * page.size // sum(value & 0xFFFF for value in compared)
+def _is_set(field: bytes, unit: int) -> int:
+    return field[unit % _FIELD_BITS >> 3] >> (unit & 7) & 1

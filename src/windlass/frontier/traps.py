@@ -50,7 +50,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     refused: int = 0
     """URLs refused because of this family."""
     memory: bytes = b""
-    """Its texts, see likeness.py; at most 1.1 KB."""
+    """Its texts, see likeness.py; at most 4 KB."""
 
 
 Standings = Mapping[str, Standing]

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from windlass.frontier.families import Shape, shape_of
-from windlass.frontier.likeness import Fingerprint, learn, news, recall, stored
+from windlass.frontier.likeness import Fingerprint, learn, news
 from windlass.frontier.traps import (
     NEW,
     Candidate,
@@ -156,12 +156,12 @@ def _remembering(families: Sequence[str]) -> list[str]:
 
 def _news(families: Sequence[str], standings: Standings, page: Fingerprint) -> int:
     memories = (standings.get(one, NEW).memory for one in _remembering(families))
-    return min((news(recall(memory), page) for memory in memories), default=page.size)
+    return min((news(memory, page) for memory in memories), default=page.size)
 
 
 def _remember(families: Sequence[str], standings: dict[str, Standing], page: Fingerprint) -> None:
     for family in _remembering(families):
         old = standings[family]
-        memory = stored(learn(recall(old.memory), page))
+        memory = learn(old.memory, page)
         if memory != old.memory:
             standings[family] = msgspec.structs.replace(old, memory=memory)
