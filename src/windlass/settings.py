@@ -146,6 +146,11 @@ def _one_of(*words: str) -> tuple[Callable[[str], str], str]:
     return parse, f"{', '.join(words[:-1])} or {words[-1]}"
 
 
+def parse_names(text: str) -> tuple[str, ...]:
+    """Names of a comma-separated list."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser()
 
@@ -156,6 +161,7 @@ _INT = (int, "a whole number")
 _FLOAT = (parse_number, "a number")
 _TEXT: tuple[Callable[[str], Any], str] = (str, "text")
 _PATH = (_path, "a path")
+_NAMES = (parse_names, 'comma-separated names such as "utm_*,gclid"')
 _NETWORKS = (parse_networks, 'comma-separated CIDRs such as "127.0.0.0/8,10.1.0.0/16"')
 _FLAG = (parse_flag, "true or false")
 _TOKEN = (parse_token, 'a product token such as "windlass": letters, "_" and "-"')
@@ -311,6 +317,16 @@ class Settings:
     )
     robots_agent: str = setting(
         "windlass", "Name under which rules in robots.txt are looked up.", _TOKEN
+    )
+    # crawling
+    tracking_parameters: tuple[str, ...] = setting(
+        parse_names(
+            "utm_*,gclid,gclsrc,dclid,gbraid,wbraid,fbclid,msclkid,yclid,ysclid,twclid,ttclid,"
+            "igshid,igsh,mc_cid,mc_eid,_ga,_gl,_hsenc,_hsmi,__hssc,__hstc,__hsfp,hsctatracking,"
+            "mkt_tok,vero_id,vero_conv,oly_enc_id,oly_anon_id,wickedid,rb_clickid,_openstat,epik"
+        ),
+        "Query parameters that never make another page; a star at the end is for any rest.",
+        _NAMES,
     )
     # reading pages
     parse_timeout: float = setting(

@@ -102,6 +102,8 @@ def _text(value: Any, item: Field[Any]) -> str:
         return _scaled(value, _SIZES)
     if item.metadata["parse"] is parse_schedule:
         return ",".join(f"{wait:g}" for wait in value)
+    if isinstance(value, tuple):
+        return ",".join(str(one) for one in value)
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
