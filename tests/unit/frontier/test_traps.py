@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from urllib.request import urlopen
 
 import pytest
 
 from tests.support.simulated import Fetch, SimulatedCrawl
-from tests.support.trapsite import GENUINE, TRAPS, answer, trap_of
+from tests.support.trapsite import GENUINE, TRAPS, TrapSite, answer, trap_of
 from windlass.frontier.families import families_of, turn_of
 from windlass.frontier.identity import sameness
 from windlass.frontier.likeness import fingerprint, learn, news
@@ -233,3 +234,14 @@ def test_any_text_has_a_fingerprint(text: str) -> None:
     assert len(page.digest) == 16
     assert -(2**63) <= page.likeness < 2**63
     assert len(page.units) <= 8192
+
+
+def test_the_site_serves_what_it_says_and_counts_it() -> None:
+    served = TrapSite()
+    try:
+        for target in ("/about", "/calendar/2030/01", "/about"):
+            with urlopen(served.base + target, timeout=10) as reply:
+                assert reply.read().decode() == answer(target).html
+        assert served.by_trap() == {"": 2, "calendar in the path": 1}
+    finally:
+        served.close()
