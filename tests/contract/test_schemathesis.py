@@ -21,6 +21,7 @@ from tests.support.loopback import free_port
 from tests.support.origin import Origin
 from tests.support.sdk import finished
 from tests.support.server import WindlassServer
+from tests.support.waiting import eventually
 from windlass.api.openapi import describe
 
 load_all_checks()
@@ -95,6 +96,31 @@ def test_answers_about_real_tasks_stay_inside_the_schema(
             answer = http.post(legacy_path, json=body)
             assert answer.status_code == (500 if path == "refused" else 200)
             published[legacy_path]["POST"].validate_response(answer)
+
+
+def test_answers_about_real_deliveries_stay_inside_the_schema(
+    server: WindlassServer, origin: Origin
+) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}/hook?key=1"
+    body = {"url": origin.page("told"), "callback_url": nobody}
+    key = {"Authorization": f"Bearer {server.api_key}"}
+    with httpx.Client(base_url=server.url, headers=key, timeout=30) as http:
+        task_id = http.post("/v1/extract/async", json=body).json()["task_id"]
+
+        def refused() -> httpx.Response | None:
+            answer = http.get("/v1/deliveries", params={"task": task_id})
+            tried = any(one["status_code"] or one["error"] for one in answer.json()["data"])
+            return answer if tried else None
+
+        answer = eventually(refused, "a first try")
+        published["/v1/deliveries"]["GET"].validate_response(answer)
+        delivery_id = answer.json()["data"][0]["id"]
+        read = http.get(f"/v1/deliveries/{delivery_id}")
+        assert read.json()["attempts"]
+        published["/v1/deliveries/{delivery_id}"]["GET"].validate_response(read)
+        again = http.post(f"/v1/deliveries/{delivery_id}/resend")
+        assert again.status_code == 409
+        published["/v1/deliveries/{delivery_id}/resend"]["POST"].validate_response(again)
 
 
 def check(case: Any, server: WindlassServer, page: str) -> None:

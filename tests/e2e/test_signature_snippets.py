@@ -15,7 +15,8 @@ import pytest
 
 from tests.support.documents import ROOT, fenced, snippets
 from tests.support.npm import npm_package
-from windlass.webhooks.signing import new_secret, signatures
+from windlass.storage.accounts import new_webhook_secret
+from windlass.webhooks.signing import signatures
 
 PAGE = ROOT / "docs" / "delivery.md"
 LIMIT_S = 30.0
@@ -96,25 +97,25 @@ VERIFIERS = [
 
 @pytest.mark.parametrize("verify", VERIFIERS)
 def test_what_we_send_is_taken(verify: Verifier) -> None:
-    secret, body = new_secret(), '{"task": {"id": "ü☃"}}'.encode()
+    secret, body = new_webhook_secret(), '{"task": {"id": "ü☃"}}'.encode()
     assert verify([(secret, sent(secret, body=body), body)]) == [True]
 
 
 @pytest.mark.parametrize("verify", VERIFIERS)
 def test_both_secrets_are_taken_while_they_change(verify: Verifier) -> None:
-    old, new, body = new_secret(), new_secret(), b"{}"
+    old, new, body = new_webhook_secret(), new_webhook_secret(), b"{}"
     headers = sent(new, old, body=body)
     assert verify([(old, headers, body), (new, headers, body)]) == [True, True]
 
 
 @pytest.mark.parametrize("verify", VERIFIERS)
 def test_anything_else_is_refused(verify: Verifier) -> None:
-    secret, body = new_secret(), b'{"a": 1}'
+    secret, body = new_webhook_secret(), b'{"a": 1}'
     good = sent(secret, body=body)
     early = sent(secret, body=body, at=datetime.now(UTC) - timedelta(minutes=6))
     late = sent(secret, body=body, at=datetime.now(UTC) + timedelta(minutes=6))
     cases: list[Case] = [
-        (new_secret(), good, body),
+        (new_webhook_secret(), good, body),
         (secret, good, b'{"a":1}'),
         (secret, good | {"webhook-id": str(uuid4())}, body),
         (secret, good | {"webhook-timestamp": early["webhook-timestamp"]}, body),

@@ -24,14 +24,14 @@ from tests.support.tlssite import Authority, make_authority, trusted
 from tests.support.waiting import eventually_async
 from windlass.net.resolving import Resolve
 from windlass.settings import Settings
+from windlass.storage.accounts import new_webhook_secret
 from windlass.webhooks import Answer, Post
 from windlass.webhooks.sender import READ_BYTES, SHOWN_BYTES, Sender
-from windlass.webhooks.signing import new_secret
 
 LOOPS = ("asyncio", "uvloop")
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
-SECRET = new_secret()
+SECRET = new_webhook_secret()
 QUICK = Settings(
     webhook_timeout=1.0, webhook_connect_timeout=0.5, allow_addresses=LOOPBACK, lease=1.0
 )

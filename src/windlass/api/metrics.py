@@ -145,7 +145,7 @@ def _ends(stats: Stats) -> Iterator[Metric]:
 
     finished = CounterMetricFamily(
         "windlass_tasks_finished",
-        "Tasks that a worker ended; code is why they did not succeed.",
+        "Tasks that have ended; code is why they did not succeed.",
         labels=["kind", "outcome", "code"],
     )
     retried = CounterMetricFamily(

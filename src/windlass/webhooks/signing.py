@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import secrets as randomness
 from collections.abc import Iterable
 from datetime import datetime
 
 from standardwebhooks import Webhook
-
-_KEY_BYTES = 32
-
-
-def new_secret() -> str:
-    """A fresh secret: "whsec_" and the base64 of 32 random bytes."""
-    return f"whsec_{base64.b64encode(randomness.token_bytes(_KEY_BYTES)).decode()}"
 
 
 def signatures(secrets: Iterable[str], delivery_id: str, at: datetime, body: bytes) -> str:

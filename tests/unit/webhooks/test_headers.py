@@ -10,9 +10,10 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from windlass.errors import WebhookUnsendable
 from windlass.settings import parse_secret
+from windlass.storage.accounts import new_webhook_secret
 from windlass.webhooks import Post
 from windlass.webhooks.headers import compose
-from windlass.webhooks.signing import new_secret, signatures
+from windlass.webhooks.signing import signatures
 
 # The example that the Standard Webhooks project publishes.
 KNOWN_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -40,7 +41,7 @@ def test_the_published_example_is_signed_as_published() -> None:
 
 
 def test_every_active_secret_signs_and_each_one_verifies() -> None:
-    old, new, other = new_secret(), new_secret(), new_secret()
+    old, new, other = new_webhook_secret(), new_webhook_secret(), new_webhook_secret()
     headers = compose(post((old, new)), "", datetime.now(UTC))
     assert headers["webhook-signature"].count("v1,") == 2
     for secret in (old, new):
@@ -62,7 +63,7 @@ def test_without_secrets_there_is_no_signature() -> None:
 
 
 def test_new_secrets_are_fit_for_the_setting_and_all_different() -> None:
-    made = {new_secret() for _ in range(100)}
+    made = {new_webhook_secret() for _ in range(100)}
     assert len(made) == 100
     assert all(parse_secret(secret) == secret for secret in made)
 
