@@ -1,4 +1,4 @@
-"""The verbs every edge uses: submit, wait, get, list, results, cancel, deliveries, and keys.
+"""The verbs every edge uses: submit, wait, get, list, results, cancel; batches, deliveries, keys.
 
 Opened once per API process (and by the command line for what runs in-process). Edges translate to
 and from their own shapes; nothing here knows HTTP.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from uuid import UUID, uuid4
 
@@ -26,7 +27,6 @@ from windlass.errors import (
     TaskNotFound,
 )
 from windlass.model.account import Account, KeyRecord, WebhookSecret
-from windlass.model.delivery import DeliveryOptions
 from windlass.model.deliverylog import (
     DeliveryFilter,
     DeliveryPage,
@@ -34,7 +34,8 @@ from windlass.model.deliverylog import (
     Resending,
     Resent,
 )
-from windlass.model.request import ExtractRequest
+from windlass.model.group import Group, GroupPage, Idempotency, NewGroup
+from windlass.model.request import Submission
 from windlass.model.stats import Stats
 from windlass.model.task import DELIVERIES, ListPage, NewTask, Priority, State, Task
 from windlass.net.endpoints import host_of
@@ -43,6 +44,7 @@ from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
 from windlass.storage.database import CONNECTION_ERRORS, Database, retrying
 from windlass.storage.deliveries import FIRST, Deliveries
+from windlass.storage.groups import Groups
 from windlass.storage.maintenance import Maintenance
 from windlass.storage.outcomes import DONE_CHANNEL
 from windlass.storage.tasks import Tasks
@@ -55,6 +57,10 @@ _WAIT_FLOOR_S = 1.0
 """How often a waiting call looks for itself, should a notification get lost."""
 _TOUCH_EVERY_S = 30.0
 _STATS_CACHE_S = 2.0
+_BATCH = "batch"
+_BUILT_AT_ONCE = 25
+_READ_AT_ONCE = 100
+"""Tasks of a batch that are in memory at a time; what a caller sent may be 64 kB in each."""
 _RESEND_S = 15.0
 """How long one call sends again; there may be more than an HTTP client has patience for."""
 
@@ -67,6 +73,7 @@ class Service:
         self._database = database
         self._blobs = blobs
         self._tasks = Tasks(database)
+        self._groups = Groups(database)
         self._deliveries = Deliveries(database)
         self._accounts = Accounts(database)
         self._admission = Admission(database, settings)
@@ -112,34 +119,22 @@ class Service:
     async def extract(
         self,
         account: Account,
-        request: ExtractRequest,
-        input: bytes,
+        wanted: Submission,
         *,
         interactive: bool,
-        delivery: DeliveryOptions | None = None,
+        idempotency: Idempotency | None = None,
     ) -> Task:
         """Accepts an extraction. When this returns the task survives anything.
 
-        `input` is the caller's JSON as received; `interactive` means somebody waits for it: it
-        starts before other work and does not show in lists.
+        `interactive` means somebody waits for it: it starts before other work and does not show in
+        lists; it has no `idempotency`. Raises IdempotencyConflict.
         """
-        timeout_s = self._settings.task_timeout
-        if request.timeout_ms is not None:
-            timeout_s = min(timeout_s, request.timeout_ms / 1000)
-        task_id = uuid4()
-        new = NewTask(
-            id=task_id,
-            account_id=account.id,
-            kind="extract",
-            api="extract",
-            lane=web_lane(request.url),
-            input=input.decode("utf-8"),
-            request=msgspec.json.encode(request).decode("utf-8"),
-            priority=Priority.INTERACTIVE if interactive else Priority.NORMAL,
-            listed=not interactive,
-            deadline_s=timeout_s,
-            delivery=delivery.for_task(task_id) if delivery else None,
-        )
+        priority = Priority.INTERACTIVE if interactive else Priority.NORMAL
+        new = self._extraction(account, wanted, priority)
+        if idempotency is not None:
+            made = await self._groups.accept_task(new, idempotency)
+            self._arm([new.lane] if made == new.id else [])
+            return await self.get(account, made)
         if interactive:
             self._waiting[new.id] = asyncio.get_running_loop().create_future()
         try:
@@ -150,6 +145,39 @@ class Service:
         (self._urgent if interactive else self._armed).append(new.lane)
         self._admit.set()
         return new.as_accepted(account.name, created_at)
+
+    def _extraction(
+        self,
+        account: Account,
+        wanted: Submission,
+        priority: int,
+        group_id: UUID | None = None,
+    ) -> NewTask:
+        request, delivery = wanted.request, wanted.delivery
+        timeout_s = self._settings.task_timeout
+        if request.timeout_ms is not None:
+            timeout_s = min(timeout_s, request.timeout_ms / 1000)
+        task_id = uuid4()
+        return NewTask(
+            id=task_id,
+            account_id=account.id,
+            kind="extract",
+            api="extract",
+            lane=web_lane(request.url),
+            input=wanted.input.decode("utf-8"),
+            request=msgspec.json.encode(request).decode("utf-8"),
+            priority=priority,
+            listed=priority != Priority.INTERACTIVE,
+            deadline_s=timeout_s,
+            delivery=delivery.for_task(task_id) if delivery else None,
+            group_id=group_id,
+        )
+
+    def _arm(self, lanes: Iterable[str]) -> None:
+        """Has lanes looked at where something waits now."""
+        self._armed.extend(lanes)
+        if self._armed:
+            self._admit.set()
 
     async def wait(self, task: Task, timeout_s: float) -> Task:
         """The task once it has ended, or as it is after `timeout_s` seconds."""
@@ -209,10 +237,55 @@ class Service:
     async def cancel(self, account: Account, task_id: UUID) -> Task:
         """Ends a task that has not ended; a finished one stays as it is. Raises TaskNotFound."""
         task, lanes = await self._tasks.cancel(account, task_id)
-        self._armed.extend(lanes)
-        if lanes:
-            self._admit.set()
+        self._arm(lanes)
+        if task.kind in DELIVERIES:  # never cancelled by themselves
+            raise TaskNotFound
         return task
+
+    # ------------------------------------------------------------ batches
+
+    async def extract_batch(
+        self,
+        account: Account,
+        wanted: Sequence[Submission],
+        idempotency: Idempotency | None = None,
+    ) -> tuple[Group, tuple[Task, ...]]:
+        """Accepts extractions as one group, all or none; the group and its tasks, those made
+        before with the same key if there are any. Raises IdempotencyConflict."""
+        group_id = uuid4()
+        new: list[NewTask] = []
+        for start in range(0, len(wanted), _BUILT_AT_ONCE):
+            part = wanted[start : start + _BUILT_AT_ONCE]
+            new += [self._extraction(account, one, Priority.BULK, group_id) for one in part]
+            await asyncio.sleep(0)  # other calls have their turn
+        group = await self._groups.accept(
+            NewGroup(id=group_id, account_id=account.id, kind=_BATCH, input="{}", tasks=tuple(new)),
+            idempotency,
+        )
+        if group.id != group_id:
+            found = [task async for tasks in self.batch_tasks(group) for task in tasks]
+            return group, tuple(task for task in found if task is not None)
+        self._arm({task.lane for task in new})
+        return group, tuple(task.as_accepted(account.name, group.created_at) for task in new)
+
+    async def batch(self, account: Account, batch_id: UUID) -> Group:
+        """One batch of the account. Raises GroupNotFound."""
+        return await self._groups.get(account, _BATCH, batch_id)
+
+    async def batch_tasks(self, batch: Group) -> AsyncIterator[tuple[Task | None, ...]]:
+        """The tasks of a batch in the order of its inputs, a slice at a time; None where retention
+        has removed one."""
+        for start in range(0, len(batch.members), _READ_AT_ONCE):
+            yield await self._groups.tasks(batch, slice(start, start + _READ_AT_ONCE))
+
+    async def batches(self, account: Account, cursor: str | None, limit: int) -> GroupPage:
+        """Batches of the account, newest first, at most so many; without the time of their end.
+        Raises InvalidRequest for a bad cursor."""
+        return await self._groups.list(account, _BATCH, cursor, limit)
+
+    async def cancel_batch(self, account: Account, batch_id: UUID) -> None:
+        """Ends all tasks of a batch that have not ended. Raises GroupNotFound."""
+        self._arm(await self._groups.cancel(account, _BATCH, batch_id))
 
     # ------------------------------------------------------------ deliveries
 
@@ -232,8 +305,7 @@ class Service:
 
         Raises NotFound or NotResendable.
         """
-        self._armed.append(await self._deliveries.resend(account, delivery_id))
-        self._admit.set()
+        self._arm([await self._deliveries.resend(account, delivery_id)])
         return await self._deliveries.get(account, delivery_id)
 
     async def resend_all(self, account: Account, wanted: Resending) -> Resent:
@@ -244,8 +316,7 @@ class Service:
         while True:
             done = await self._deliveries.resend_slice(account, wanted, position)
             count += len(done.lanes)
-            self._armed.extend(set(done.lanes))
-            self._admit.set()
+            self._arm(set(done.lanes))
             if done.position is None:
                 return Resent(count, more=False)
             if time.monotonic() > stop_at:

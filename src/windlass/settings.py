@@ -244,6 +244,7 @@ class Settings:
         least=0,
     )
     body_limit: int = setting(10_000_000, "Largest request body accepted.", _SIZE, least=1)
+    batch_limit: int = setting(1000, "Most inputs that one batch may have.", _INT, least=1)
     allow_addresses: tuple[Network, ...] = setting(
         (), "Networks exempt from the address guard.", _NETWORKS
     )

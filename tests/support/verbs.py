@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import msgspec
 
 from windlass.errors import (
+    GroupNotFound,
     InvalidRequest,
     NotFound,
     ResultsExpired,
@@ -18,9 +20,9 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.model.account import Account, KeyRecord
-from windlass.model.delivery import DeliveryOptions
+from windlass.model.group import Group, GroupPage, Idempotency
 from windlass.model.page import Extraction, Failure
-from windlass.model.request import ExtractRequest
+from windlass.model.request import ExtractRequest, Submission
 from windlass.model.stats import Depth, Stats, Tally
 from windlass.model.task import ListPage, State, Task
 from windlass.wire.v1_results import result_body
@@ -39,6 +41,8 @@ class FakeVerbs:
         self.tasks: dict[UUID, Task] = {}
         self.stored: dict[UUID, bytes] = {}
         self.requests: list[tuple[ExtractRequest, bytes, bool]] = []
+        self.groups: dict[UUID, Group] = {}
+        self.keys_given: list[Idempotency | None] = []
         self.cancelled: list[UUID] = []
         self.records: dict[UUID, KeyRecord] = {}
         self.raises: WindlassError | Exception | None = None
@@ -61,15 +65,25 @@ class FakeVerbs:
     async def extract(
         self,
         account: Account,
-        request: ExtractRequest,
-        input: bytes,
+        wanted: Submission,
         *,
         interactive: bool,
-        delivery: DeliveryOptions | None = None,
+        idempotency: Idempotency | None = None,
     ) -> Task:
         if self.raises:
             raise self.raises
-        self.requests.append((request, input, interactive))
+        self.keys_given.append(idempotency)
+        self.requests.append((wanted.request, wanted.input, interactive))
+        return self._store(account, wanted, listed=not interactive)
+
+    def _store(
+        self,
+        account: Account,
+        wanted: Submission,
+        *,
+        listed: bool = True,
+        group_id: UUID | None = None,
+    ) -> Task:
         task_id = uuid4()
         task = Task(
             id=task_id,
@@ -79,15 +93,62 @@ class FakeVerbs:
             api="extract",
             state=State.QUEUED,
             lane="web:site.test:80",
-            input=input.decode(),
-            request=msgspec.json.encode(request).decode(),
+            input=wanted.input.decode(),
+            request=msgspec.json.encode(wanted.request).decode(),
             created_at=NOW,
             modified_at=NOW,
-            listed=not interactive,
-            delivery=delivery.for_task(task_id) if delivery else None,
+            listed=listed,
+            delivery=wanted.delivery.for_task(task_id) if wanted.delivery else None,
+            group_id=group_id,
         )
         self.tasks[task.id] = task
         return task
+
+    async def extract_batch(
+        self,
+        account: Account,
+        wanted: Sequence[Submission],
+        idempotency: Idempotency | None = None,
+    ) -> tuple[Group, tuple[Task, ...]]:
+        if self.raises:
+            raise self.raises
+        self.keys_given.append(idempotency)
+        group_id = uuid4()
+        tasks = tuple(self._store(account, one, group_id=group_id) for one in wanted)
+        self.groups[group_id] = Group(
+            id=group_id,
+            account_id=account.id,
+            account=account.name,
+            kind="batch",
+            members=tuple(task.id for task in tasks),
+            ended=0,
+            created_at=NOW,
+        )
+        return self.groups[group_id], tasks
+
+    async def batch(self, account: Account, batch_id: UUID) -> Group:
+        group = self.groups.get(batch_id)
+        if group is None or group.account_id != account.id:
+            raise GroupNotFound
+        members = [self.tasks.get(task_id) for task_id in group.members]
+        ended = sum(task is None or task.state.terminal for task in members)
+        finished_at = NOW if ended == len(members) else None
+        return msgspec.structs.replace(group, ended=ended, finished_at=finished_at)
+
+    async def batch_tasks(self, batch: Group) -> AsyncIterator[tuple[Task | None, ...]]:
+        for start in range(0, len(batch.members), 2):
+            yield tuple(self.tasks.get(task_id) for task_id in batch.members[start : start + 2])
+
+    async def batches(self, account: Account, cursor: str | None, limit: int) -> GroupPage:
+        if cursor == "bad":
+            raise InvalidRequest("cursor is not one of ours")
+        mine = [await self.batch(account, one) for one in self.groups]
+        return GroupPage(tuple(mine[:limit]), "next" if len(mine) > limit else None, len(mine))
+
+    async def cancel_batch(self, account: Account, batch_id: UUID) -> None:
+        for task_id in (await self.batch(account, batch_id)).members:
+            if task_id in self.tasks:
+                await self.cancel(account, task_id)
 
     def end(self, task_id: UUID, outcome: Extraction | Failure, *, stores: bool = True) -> Task:
         """Ends a task as the worker would."""

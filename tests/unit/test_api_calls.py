@@ -396,7 +396,7 @@ async def test_an_unknown_path_is_a_404(client: httpx.AsyncClient, path: str) ->
         ("GET", "/v1/extract", "POST"),
         ("PUT", "/v1/extract/async", "POST"),
         ("POST", "/v1/tasks", "GET, HEAD"),
-        ("DELETE", f"/v1/tasks/{uuid4()}", "GET, HEAD"),
+        ("DELETE", f"/v1/tasks/{uuid4()}/results", "GET, HEAD"),
         ("PATCH", "/v1/keys", "GET, HEAD, POST"),
         ("OPTIONS", "/healthz", "GET, HEAD"),
     ],

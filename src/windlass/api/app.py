@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from windlass.api.batches import Batches
 from windlass.api.call import Handler
 from windlass.api.deliveries import DeliveryLog
 from windlass.api.door import Absent, Door, Entry, Resource
@@ -78,6 +79,7 @@ def _handlers(settings: Settings, service: Verbs, metrics: Metrics) -> dict[str,
     """A handler for every operation."""
     work = Work(settings, service)
     records = Records(settings, service)
+    batches = Batches(settings, service)
     deliveries = DeliveryLog(service)
     secrets = WebhookSecrets(service)
     keys = Keys(service)
@@ -90,6 +92,13 @@ def _handlers(settings: Settings, service: Verbs, metrics: Metrics) -> dict[str,
         "list_tasks_legacy": records.list_legacy,
         "get_task": records.get,
         "get_results": records.results,
+        "cancel_task": records.cancel,
+        "extract_batch": batches.create,
+        "extract_batch_legacy": batches.create_legacy,
+        "list_batches": batches.list,
+        "get_batch": batches.get,
+        "get_batch_progress": batches.progress,
+        "cancel_batch": batches.cancel,
         "list_deliveries": deliveries.list,
         "get_delivery": deliveries.get,
         "resend_delivery": deliveries.resend,

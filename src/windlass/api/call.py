@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
@@ -12,8 +13,10 @@ from starlette.types import Receive, Scope
 
 from windlass.errors import InvalidRequest, Problem
 from windlass.model.account import Account
+from windlass.model.group import Idempotency
 from windlass.wire.document import refusal
 
+_KEY = re.compile(r"[!-~]{1,255}")
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 
 
@@ -60,6 +63,22 @@ class Call:
             if key == name:
                 return str(value, "latin-1")
         return ""
+
+    def idempotency(self) -> Idempotency | None:
+        """The caller's Idempotency-Key with a digest of method, path and body, byte for byte; None
+        if there is none. Only while the body is there. Raises InvalidRequest."""
+        headers = self.scope["headers"]
+        keys = [str(value, "latin-1") for name, value in headers if name == b"idempotency-key"]
+        if not keys:
+            return None
+        if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
+            message = "must be one value of 1 to 255 visible ASCII characters"
+            params = {"pattern": f"^{_KEY.pattern}$"}
+            raise refusal([Problem("/Idempotency-Key", message, keyword="pattern", params=params)])
+        target = f"{self.scope['method']} {self.scope['path']}\n".encode("utf-8", "surrogatepass")
+        digest = hashlib.sha256(target)
+        digest.update(self.body)
+        return Idempotency(keys[0], digest.digest())
 
     def query(self) -> dict[str, str]:
         """Query parameters; of repeated ones the last."""

@@ -24,6 +24,7 @@ _ABOUT = (
 )
 _PATH_DOCS = {
     "task_id": "Id of a task.",
+    "batch_id": "Id of a batch.",
     "delivery_id": "Id of a delivery: the webhook-id that its receiver sees.",
     "key_id": "Id of a key.",
 }
@@ -35,7 +36,8 @@ _STATUS_DOCS = {
     403: "The target is not allowed.",
     404: "There is no such thing, or not for this key.",
     408: "The request body did not arrive in time.",
-    409: "Its state does not allow it now. Carries x-should-retry: false.",
+    409: "Its state does not allow it now, or the Idempotency-Key was used for another request. "
+    "Carries x-should-retry: false.",
     413: "The request body is too large.",
     429: "Too many requests with this key; come back after Retry-After.",
     500: "The target gave no answer, or the server failed. Carries x-should-retry: false.",
@@ -46,6 +48,15 @@ _STATUS_DOCS = {
 _HEADERS: dict[str, Any] = {
     "x-task-id": {"schema": {"type": "string", "format": "uuid"}},
     "x-nimble-request-id": {"schema": {"type": "string", "format": "uuid"}},
+}
+
+
+_IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same call again (path and body, byte for byte) with the same key makes "
+    "nothing new and answers the same ids.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 
 
@@ -147,7 +158,7 @@ def _parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
         {"name": item.name, "in": "query", "description": item.doc, "schema": item.schema}
         for item in operation.query
     ]
-    return inside + behind
+    return inside + behind + ([_IDEMPOTENCY] if operation.creating else [])
 
 
 def _response(

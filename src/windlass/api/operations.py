@@ -19,7 +19,14 @@ from windlass.wire.deliveries import (
     ResendBody,
     ResendReply,
 )
-from windlass.wire.v1_body import AsyncExtractBody, ExtractBody
+from windlass.wire.v1_batches import (
+    BatchDetail,
+    BatchList,
+    BatchProgress,
+    BatchReply,
+    Canceled,
+)
+from windlass.wire.v1_body import AsyncExtractBody, BatchBody, ExtractBody, LegacyBatchBody
 from windlass.wire.v1_errors import Error400, Error429, Error500, ErrorText
 from windlass.wire.v1_results import ExtractResult, LegacyResult, TaskResult
 from windlass.wire.v1_tasks import CreationReply, LegacyTaskList, TaskList, TaskReply
@@ -49,7 +56,8 @@ class Parameter(msgspec.Struct, frozen=True):
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One method of one path and its aliases. `answers`: status → type, or media type, or None.
 
-    `guarded`: needs a key, so 401, 429, 500 and 503 are possible besides `answers`.
+    `guarded`: needs a key, so 401, 429, 500 and 503 are possible besides `answers`. `creating`:
+    takes an Idempotency-Key.
     """
 
     name: str
@@ -64,6 +72,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     query: tuple[Parameter, ...] = ()
     answers: dict[int, type | str | None]
     guarded: bool = True
+    creating: bool = False
     legacy: bool = False
 
     def all_answers(self) -> dict[int, type | str | None]:
@@ -76,16 +85,19 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         }
         posted: dict[int, type | str | None] = {400: Error400, 408: ErrorText, 413: ErrorText}
         more = (common if self.guarded else {}) | (posted if self.body else {})
+        more |= {409: ErrorText} if self.creating else {}
         return dict(sorted((more | self.answers).items()))
 
 
-_LISTING = (
-    Parameter(
-        "limit",
-        "Tasks per page; more than 1000 are answered 1000 at a time.",
-        {"type": "integer", "minimum": 1, "maximum": 10**18 - 1, "default": 100},
-    ),
-    Parameter("cursor", "next_cursor of the page before.", {"type": "string"}),
+def _listing(limit: str) -> tuple[Parameter, ...]:
+    schema = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1, "default": 100}
+    cursor = Parameter("cursor", "next_cursor of the page before.", {"type": "string"})
+    return Parameter("limit", limit, schema), cursor
+
+
+_LISTING = _listing("Tasks per page; more than 1000 are answered 1000 at a time.")
+_BATCHES = _listing(
+    "Batches per page; more than 1000, or 50000 tasks in all, are answered so many at a time."
 )
 _INCLUDE = Parameter(
     "include", "result: the task's result inside it, once there is one.", {"type": "string"}
@@ -103,12 +115,7 @@ def _parameters(kind: type) -> tuple[Parameter, ...]:
 
 _LOG = (
     *_parameters(DeliveryQuery),
-    Parameter(
-        "limit",
-        "Deliveries per page; more than 1000 are answered 1000 at a time.",
-        {"type": "integer", "minimum": 1, "maximum": 10**18 - 1, "default": 100},
-    ),
-    Parameter("cursor", "next_cursor of the page before.", {"type": "string"}),
+    *_listing("Deliveries per page; more than 1000 are answered 1000 at a time."),
 )
 _SYNC: dict[int, type | str | None] = {
     403: ErrorText,
@@ -139,6 +146,20 @@ OPERATIONS = (
         doc="Answers as soon as the task is stored for good.",
         body=AsyncExtractBody,
         answers={200: CreationReply},
+        creating=True,
+    ),
+    Operation(
+        name="extract_batch",
+        method="POST",
+        path="/v1/extract/batch",
+        aliases=("/v2/extract/batch",),
+        group="Extract",
+        summary="Extract many pages later",
+        doc="A task for each input, all or none: one wrong input refuses the batch. Answers as "
+        "soon as all tasks are stored for good.",
+        body=BatchBody,
+        answers={200: BatchReply},
+        creating=True,
     ),
     Operation(
         name="list_tasks",
@@ -186,6 +207,67 @@ OPERATIONS = (
         doc="404 while the task runs (Task results not ready) and after retention (Task results "
         "expired).",
         answers={200: TaskResult, 404: ErrorText},
+    ),
+    Operation(
+        name="cancel_task",
+        method="DELETE",
+        path="/v1/tasks/{task_id}",
+        aliases=("/v2/tasks/{task_id}",),
+        group="Tasks",
+        summary="Cancel a task",
+        doc="It ends as an error with error_type canceled; one that has ended stays as it is.",
+        answers={200: Canceled, 404: ErrorText},
+    ),
+    Operation(
+        name="list_batches",
+        method="GET",
+        path="/v1/batches",
+        aliases=("/v1/batches/list", "/v2/batches", "/api/v1/batches/list", "/api/v1/batches"),
+        group="Batches",
+        summary="List batches",
+        doc="Newest first. Cursors stay valid while batches arrive.",
+        query=_BATCHES,
+        answers={200: BatchList, 400: Error400},
+    ),
+    Operation(
+        name="get_batch",
+        method="GET",
+        path="/v1/batches/{batch_id}",
+        aliases=("/v2/batches/{batch_id}", "/api/v1/batches/{batch_id}"),
+        group="Batches",
+        summary="Read a batch with its tasks",
+        answers={200: BatchDetail, 404: ErrorText},
+    ),
+    Operation(
+        name="get_batch_progress",
+        method="GET",
+        path="/v1/batches/{batch_id}/progress",
+        aliases=("/v2/batches/{batch_id}/progress", "/api/v1/batches/{batch_id}/progress"),
+        group="Batches",
+        summary="Read how far a batch is",
+        answers={200: BatchProgress, 404: ErrorText},
+    ),
+    Operation(
+        name="cancel_batch",
+        method="DELETE",
+        path="/v1/batches/{batch_id}",
+        aliases=("/v2/batches/{batch_id}",),
+        group="Batches",
+        summary="Cancel a batch",
+        doc="Its tasks end as errors with error_type canceled; those that have ended stay as they "
+        "are.",
+        answers={200: Canceled, 404: ErrorText},
+    ),
+    Operation(
+        name="extract_batch_legacy",
+        method="POST",
+        path="/api/v1/batch/web",
+        group="Legacy",
+        summary="Extract many pages later, as the legacy API asks for it",
+        body=LegacyBatchBody,
+        answers={200: BatchReply},
+        creating=True,
+        legacy=True,
     ),
     Operation(
         name="extract_legacy",

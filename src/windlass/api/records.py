@@ -1,4 +1,4 @@
-"""Calls that read what was started: tasks and their results (contract 8)."""
+"""Calls about what was started: tasks and their results (contract 8), and their end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from windlass.api.call import Call, Reply
 from windlass.api.verbs import Verbs
 from windlass.errors import ResultsExpired, ResultsNotReady, TaskNotFound
 from windlass.settings import Settings
+from windlass.wire.v1_batches import canceled
 from windlass.wire.v1_results import empty_result, with_task
 from windlass.wire.v1_tasks import legacy_task_list, task_list, task_reply
 
@@ -18,7 +19,7 @@ LIST_MOST = 1000
 
 
 class Records:
-    """Handlers that read tasks of the calling account."""
+    """Handlers for tasks of the calling account."""
 
     def __init__(self, settings: Settings, service: Verbs) -> None:
         self._settings = settings
@@ -58,6 +59,11 @@ class Records:
         """A finished task's result with the task itself."""
         task, result = await self._service.results(call.account, _task_id(call))
         return Reply(with_task(result or empty_result(task), task))
+
+    async def cancel(self, call: Call) -> Reply:
+        """Ends a task, unless it has ended. Ours, not the vendor's."""
+        await self._service.cancel(call.account, _task_id(call))
+        return Reply(canceled())
 
 
 def _task_id(call: Call) -> UUID:

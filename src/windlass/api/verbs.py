@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from windlass.model.account import Account, KeyRecord, WebhookSecret
-from windlass.model.delivery import DeliveryOptions
 from windlass.model.deliverylog import (
     DeliveryFilter,
     DeliveryPage,
@@ -14,7 +14,8 @@ from windlass.model.deliverylog import (
     Resending,
     Resent,
 )
-from windlass.model.request import ExtractRequest
+from windlass.model.group import Group, GroupPage, Idempotency
+from windlass.model.request import Submission
 from windlass.model.stats import Stats
 from windlass.model.task import ListPage, Task
 
@@ -25,11 +26,10 @@ class Verbs(Protocol):
     async def extract(
         self,
         account: Account,
-        request: ExtractRequest,
-        input: bytes,
+        wanted: Submission,
         *,
         interactive: bool,
-        delivery: DeliveryOptions | None = None,
+        idempotency: Idempotency | None = None,
     ) -> Task: ...
 
     async def wait(self, task: Task, timeout_s: float) -> Task: ...
@@ -41,6 +41,21 @@ class Verbs(Protocol):
     async def results(self, account: Account, task_id: UUID) -> tuple[Task, bytes]: ...
 
     async def cancel(self, account: Account, task_id: UUID) -> Task: ...
+
+    async def extract_batch(
+        self,
+        account: Account,
+        wanted: Sequence[Submission],
+        idempotency: Idempotency | None = None,
+    ) -> tuple[Group, tuple[Task, ...]]: ...
+
+    async def batch(self, account: Account, batch_id: UUID) -> Group: ...
+
+    def batch_tasks(self, batch: Group) -> AsyncIterator[tuple[Task | None, ...]]: ...
+
+    async def batches(self, account: Account, cursor: str | None, limit: int) -> GroupPage: ...
+
+    async def cancel_batch(self, account: Account, batch_id: UUID) -> None: ...
 
     async def deliveries(
         self, account: Account, which: DeliveryFilter, cursor: str | None, limit: int

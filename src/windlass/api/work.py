@@ -13,6 +13,7 @@ from windlass.api.verbs import Verbs
 from windlass.buckets.places import allowed
 from windlass.errors import RequestTimeout
 from windlass.model.page import Failure
+from windlass.model.request import Submission
 from windlass.model.task import State, Task
 from windlass.settings import Settings
 from windlass.wire.v1_errors import Envelope, failure_envelope
@@ -65,11 +66,11 @@ class Work:
             asynchronous=asynchronous,
             may_store=partial(allowed, settings, account.name),
         )
-        delivery = read.delivery
-        if delivery is not None:
-            delivery = msgspec.structs.replace(delivery, base=call.base(settings.public_url))
         task = await self._service.extract(
-            account, read.request, read.input, interactive=not asynchronous, delivery=delivery
+            account,
+            linked(read, call.base(settings.public_url)),
+            interactive=not asynchronous,
+            idempotency=call.idempotency() if asynchronous else None,
         )
         call.task_id = task.id
         call.forget_body()
@@ -99,6 +100,14 @@ class Work:
         if now.state is State.QUEUED:
             await self._service.cancel(call.account, task.id)
         raise CallerGone
+
+
+def linked(wanted: Submission, base: str) -> Submission:
+    """The same with links in its webhook that start with `base`."""
+    if wanted.delivery is None:
+        return wanted
+    delivery = msgspec.structs.replace(wanted.delivery, base=base)
+    return msgspec.structs.replace(wanted, delivery=delivery)
 
 
 def _sent(envelope: Envelope) -> Reply:

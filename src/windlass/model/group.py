@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from windlass.model.task import NewTask, Task
+from windlass.model.task import NewTask
 
 
 class NewGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +22,8 @@ class NewGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
     """A group as stored. `members` are the ids of its tasks in the order of its inputs, `ended` how
-    many of them have ended; those that retention has removed are among both."""
+    many of them have ended; those that retention has removed are among both. `finished_at`: when
+    the last one that is still known ended, if all have."""
 
     id: UUID
     account_id: int
@@ -46,13 +47,6 @@ class GroupPage(msgspec.Struct, frozen=True):
     groups: tuple[Group, ...]
     next_cursor: str | None
     total: int
-
-
-class GroupTasks(msgspec.Struct, frozen=True):
-    """A group with its tasks in the order of its inputs; None where retention has removed one."""
-
-    group: Group
-    tasks: tuple[Task | None, ...]
 
 
 class Idempotency(msgspec.Struct, frozen=True):

@@ -11,14 +11,18 @@ from uuid import UUID
 
 from windlass.errors import GroupNotFound, IdempotencyConflict
 from windlass.model.account import Account
-from windlass.model.group import Group, GroupPage, GroupTasks, Idempotency, NewGroup
-from windlass.model.task import NewTask
+from windlass.model.group import Group, GroupPage, Idempotency, NewGroup
+from windlass.model.task import NewTask, Task
 from windlass.storage.cancelling import cancel
 from windlass.storage.cursors import cursor_at, position_of
 from windlass.storage.database import Database, retrying
 from windlass.storage.rows import new_columns, to_task
 
 SLICE = 500
+STORED_AT_ONCE = 100
+"""Tasks that one statement stores: they may be megabytes, and other calls have their turn."""
+LISTED_TASKS = 50_000
+"""Tasks that all groups on one page have together, unless the first has more."""
 
 
 class Groups:
@@ -27,9 +31,9 @@ class Groups:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def accept(self, group: NewGroup, idempotency: Idempotency | None = None) -> UUID:
-        """Stores a group with its tasks, all or nothing; the id of the group that was made with
-        the same key before, if there was one.
+    async def accept(self, group: NewGroup, idempotency: Idempotency | None = None) -> Group:
+        """Stores a group with its tasks, all or nothing; the group that was made with the same
+        key before, if there was one.
 
         Raises IdempotencyConflict, and DatabaseUnavailable, after which it may or may not have been
         stored.
@@ -40,18 +44,26 @@ class Groups:
         """Stores one task that was asked for with a key. As `accept`."""
         return await retrying(lambda: self._accept_task(task, idempotency), for_s=8)
 
-    async def _accept(self, group: NewGroup, idempotency: Idempotency | None) -> UUID:
+    async def _accept(self, group: NewGroup, idempotency: Idempotency | None) -> Group:
         sql = self._database.sql
         async with self._database.durable.acquire() as connection, connection.transaction():
             made = await self._claim_key(connection, group.account_id, group.id, idempotency)
-            if made != group.id:
-                return made
-            members = [task.id for task in group.tasks]
-            await connection.execute(
-                sql("insert_group"), group.id, group.account_id, group.kind, group.input, members
-            )
-            await connection.execute(sql("insert_tasks"), *new_columns(group.tasks))
-            return group.id
+            if made == group.id:
+                await self._insert(connection, group)
+            row = await connection.fetchrow(sql("get_group"), made, group.account_id, group.kind)
+            if row is None:  # made with the key, but nothing is left of it
+                raise IdempotencyConflict
+            return _to_group(row)
+
+    async def _insert(self, connection: Any, group: NewGroup) -> None:
+        sql, tasks = self._database.sql, group.tasks
+        members = [task.id for task in tasks]
+        await connection.execute(
+            sql("insert_group"), group.id, group.account_id, group.kind, group.input, members
+        )
+        for start in range(0, len(tasks), STORED_AT_ONCE):
+            columns = new_columns(tasks[start : start + STORED_AT_ONCE])
+            await connection.execute(sql("insert_tasks"), *columns)
 
     async def _accept_task(self, task: NewTask, idempotency: Idempotency) -> UUID:
         sql = self._database.sql
@@ -84,21 +96,24 @@ class Groups:
             raise GroupNotFound(f"{kind.capitalize()} not found")
         return _to_group(row)
 
-    async def tasks(self, account: Account, kind: str, group_id: UUID) -> GroupTasks:
-        """One group with its tasks. Raises GroupNotFound."""
-        group = await self.get(account, kind, group_id)
-        rows = await self._database.fetch("get_members", group_id, account.id)
+    async def tasks(self, group: Group, members: slice) -> tuple[Task | None, ...]:
+        """Some of a group's tasks, in the order of its members; None where retention has removed
+        one."""
+        ids = group.members[members]
+        rows = await self._database.fetch("get_members", ids, group.id, group.account_id)
         by_id = {row["id"]: to_task(row) for row in rows}
-        return GroupTasks(group, tuple(by_id.get(task_id) for task_id in group.members))
+        return tuple(by_id.get(task_id) for task_id in ids)
 
     async def list(self, account: Account, kind: str, cursor: str | None, limit: int) -> GroupPage:
-        """Groups, newest first. Raises InvalidRequest for a cursor that is not ours."""
+        """Groups, newest first, without `finished_at`; fewer than `limit` where they are large.
+        Raises InvalidRequest for a cursor that is not ours."""
         created_at, last_id = position_of(cursor)
         rows = await self._database.fetch(
-            "list_groups", account.id, kind, created_at, last_id, limit + 1
+            "list_groups", account.id, kind, created_at, last_id, limit + 1, LISTED_TASKS
         )
         groups = tuple(_to_group(row) for row in rows[:limit])
-        after = cursor_at(groups[-1].created_at, groups[-1].id) if len(rows) > limit else None
+        more = bool(rows) and rows[0]["found"] > len(groups)
+        after = cursor_at(groups[-1].created_at, groups[-1].id) if more else None
         count = await self._database.fetch_row("count_groups", account.id, kind)
         return GroupPage(groups, after, count[0] if count else 0)
 
@@ -126,7 +141,6 @@ def _to_group(row: Any) -> Group:
         members=members,
         ended=ended,
         created_at=row["created_at"],
-        # With all tasks purged nobody knows any more when the last one ended.
-        finished_at=(row["finished_at"] or row["created_at"]) if ended >= len(members) else None,
+        finished_at=row["finished_at"] if ended >= len(members) else None,
         cancelled=row["cancelled"],
     )

@@ -428,18 +428,31 @@ ON CONFLICT (id) DO NOTHING;
 SELECT * FROM stored_group WHERE id = $1 AND account_id = $2 AND kind = $3;
 
 -- name: list_groups
--- Groups of one account and kind before a position, newest first.
-SELECT * FROM stored_group
-WHERE account_id = $1 AND kind = $2 AND (created_at, id) < ($3::timestamptz, $4::uuid)
-ORDER BY created_at DESC, id DESC LIMIT $5;
+-- Groups of one account and kind before a position, newest first: at most $5, and no more than
+-- have $6 tasks together but for the last. found: how many there would be without that. When they
+-- ended is left out: that means looking at all of their tasks.
+WITH newest AS (
+    SELECT id, created_at, cardinality(members) AS size FROM task_group
+    WHERE account_id = $1 AND kind = $2 AND (created_at, id) < ($3::timestamptz, $4::uuid)
+    ORDER BY created_at DESC, id DESC LIMIT $5
+), page AS (
+    SELECT id, count(*) OVER () AS found,
+        sum(size) OVER (ORDER BY created_at DESC, id DESC) - size AS before
+    FROM newest
+)
+SELECT id, account_id, account, kind, members, created_at, cancelled, ended,
+    NULL::timestamptz AS finished_at, found
+FROM page JOIN stored_group USING (id)
+WHERE before < $6
+ORDER BY created_at DESC, id DESC;
 
 -- name: count_groups
 -- How many groups of a kind an account has.
 SELECT count(*) FROM task_group WHERE account_id = $1 AND kind = $2;
 
 -- name: get_members
--- The tasks of a group that are still there.
-SELECT * FROM stored_task WHERE group_id = $1 AND account_id = $2;
+-- Those of some members of a group that are still there.
+SELECT * FROM stored_task WHERE id = ANY($1::uuid[]) AND group_id = $2 AND account_id = $3;
 
 -- name: cancel_group
 -- Marks a group as cancelled; its tasks end in slices.
