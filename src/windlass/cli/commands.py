@@ -206,24 +206,21 @@ Destination = Annotated[
 
 
 @deliveries.command("list")
-def deliveries_list(  # noqa: PLR0913 - each is an option
+def deliveries_list(
     task: Annotated[str | None, typer.Option(metavar="ID", help="Only those of this task.")] = None,
     state: Annotated[
         Literal["queued", "running", "succeeded", "failed", "cancelled"] | None,
         typer.Option(help="Only those in this state."),
     ] = None,
-    kind: Kind = None,
     destination: Destination = None,
-    limit: Limit = 20,
-    cursor: Cursor = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many.")] = 20,
     as_json: Json = False,
     data: Data = None,
 ) -> None:
     """List deliveries, newest first."""
     from windlass.cli.deliveries import show_list
 
-    query = {"task": task, "state": state, "kind": kind, "destination": destination}
-    show_list({**query, "limit": str(limit), "cursor": cursor}, as_json, data)
+    show_list({"task": task, "state": state, "destination": destination}, limit, as_json, data)
 
 
 @deliveries.command("get")
