@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -28,7 +29,9 @@ from windlass.storage import migrate
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
 from windlass.storage.database import SCHEMA, Database
+from windlass.storage.migrate import steps
 from windlass.storage.outcomes import Finished
+from windlass.storage.queue import install
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +84,48 @@ async def test_a_migrated_database_equals_a_fresh_one(server: str) -> None:
     await migrate(stepped, from_steps=True)
     assert await catalogue(fresh) == await catalogue(stepped)
     assert len(await catalogue(fresh)) > 100
+
+
+async def of_the_first_version(dsn: str) -> None:
+    """Makes a database as the first version of Windlass left it, with a task in every state."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(f"CREATE SCHEMA {SCHEMA}; SET search_path TO {SCHEMA}")
+        await connection.execute(steps()[1])
+        await install(connection)
+        await connection.execute("""
+            INSERT INTO schema_version (version) VALUES (1);
+            INSERT INTO account (name) VALUES ('main');
+            INSERT INTO lane VALUES ('web:site.test:80', now(), 8, 0);
+            INSERT INTO task (id, account_id, state, priority, listed, lane, kind, api, input,
+                request, deadline_s, run_at, created_at, modified_at, started_at, attempt, worker,
+                finished_at)
+            SELECT gen_random_uuid(), account.id, state, 1, true, 'web:site.test:80', 'extract',
+                'extract', '{}', '{}', 60, now(), now(), now(), now(), 1, 'worker-0',
+                CASE WHEN state IN ('succeeded', 'failed', 'cancelled') THEN now() END
+            FROM account, unnest(enum_range(NULL::task_state)) AS state
+        """)
+    finally:
+        await connection.close()
+
+
+async def test_a_database_of_the_first_version_goes_on_with_its_tasks(server: str) -> None:
+    dsn = await new_database(server)
+    await of_the_first_version(dsn)
+    fresh = await new_database(server)
+    await migrate(fresh)
+    await migrate(dsn)
+    assert await catalogue(dsn) == await catalogue(fresh)
+    database = await Database.open(dsn)
+    engine = await Engine(database).open()
+    await engine.admission.recover()
+    await engine.admit_all()
+    for job in await engine.jobs():
+        assert await engine.finish(await engine.claim(job), job)
+    states = await database.relaxed.fetch("SELECT state::text FROM task")
+    counts = Counter(row["state"] for row in states)
+    await database.aclose()
+    assert counts == {"succeeded": 5, "failed": 1, "cancelled": 1}
 
 
 async def test_processes_that_migrate_at_once_do_not_collide(server: str) -> None:
@@ -348,6 +393,17 @@ async def test_an_outcome_from_before_a_recovery_still_counts(engine: Engine) ->
     assert await engine.state(task_id) == State.SUCCEEDED
 
 
+async def test_an_outcome_whose_answer_got_lost_counts_once(engine: Engine) -> None:
+    (task_id,) = await engine.accept()
+    await engine.admit_all()
+    (job,) = await engine.jobs()
+    task = await engine.claim(job)
+    again = {"state": State.QUEUED, "failure": Failure("dns_failed", "no", retryable=True)}
+    assert await engine.finish(task, job, **again)
+    assert not await engine.finish(task, job, **again)
+    assert (await engine.tasks.get(engine.account, task_id)).failures == 1
+
+
 async def test_a_released_worker_loses_its_leases_at_once(engine: Engine) -> None:
     await engine.accept()
     await engine.admit_all()
@@ -380,6 +436,95 @@ async def test_an_outcome_survives_a_deadlock(engine: Engine) -> None:
     await other.close()
     assert await applying
     assert await engine.state(task_id) == State.SUCCEEDED
+
+
+@asynccontextmanager
+async def locked(engine: Engine, task_id: UUID) -> AsyncIterator[None]:
+    """Holds a task as a cancel of many would that has come that far."""
+    other = await asyncpg.connect(engine.database.dsn, server_settings={"search_path": SCHEMA})
+    try:
+        async with other.transaction():
+            await other.execute("SELECT FROM task WHERE id = $1 FOR UPDATE", task_id)
+            yield
+    finally:
+        await other.close()
+
+
+async def somebody_waits(engine: Engine) -> bool:
+    return bool(
+        await engine.database.relaxed.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    )
+
+
+async def free_tasks(engine: Engine) -> set[UUID]:
+    rows = await engine.database.relaxed.fetch("SELECT id FROM task FOR UPDATE SKIP LOCKED")
+    return {row["id"] for row in rows}
+
+
+async def test_admission_and_a_cancel_of_many_lock_in_one_order(engine: Engine) -> None:
+    ids = sorted(await engine.accept(6))
+    # The one that starts last comes first in a cancel.
+    await engine.database.relaxed.execute(
+        "UPDATE task SET run_at = now() + interval '1 second' WHERE id = $1", ids[0]
+    )
+    async with locked(engine, ids[0]):
+        admitting = asyncio.create_task(engine.admission.admit())
+        await eventually_async(lambda: somebody_waits(engine), "admission waits")
+        assert await free_tasks(engine) == set(ids[1:])
+    assert (await admitting).admitted == 6
+
+
+async def test_claims_and_a_cancel_lock_uploads_before_others(engine: Engine) -> None:
+    page, upload = UUID(int=1), UUID(int=2)
+    await engine.accept(id=page)
+    await engine.accept(id=upload, kind="upload")
+    await engine.admit_all()
+    jobs = await engine.jobs()
+    async with locked(engine, upload):
+        claiming = asyncio.gather(*(engine.claim(job) for job in jobs))
+        await eventually_async(lambda: somebody_waits(engine), "the claim waits")
+        assert await free_tasks(engine) == {page}
+    tasks = await claiming
+    async with locked(engine, upload):
+        ending = asyncio.gather(
+            *(engine.finish(task, job) for task, job in zip(tasks, jobs, strict=True))
+        )
+        await eventually_async(lambda: somebody_waits(engine), "the outcomes wait")
+        assert await free_tasks(engine) == {page}
+    assert all(await ending)
+
+
+OFTEN: dict[str, list[Any]] = {
+    "admission_room": [],
+    "lock_due_lanes": [64, ["web:site.test:80"], "task"],
+    "promote_delayed": [1000],
+    "recover_tasks": [],
+    "unarmed_lanes": [],
+    "oldest_parked": [],
+    "queue_depths": [],
+    "expire_results": [60.0, 500],
+    "expire_waiting": [60.0, 500, "x", "x"],
+    "expire_deliveries": [60.0, 500, "x", "x"],
+    "purge_tasks": [60.0, 500],
+}
+
+
+def scanned(plan: dict[str, Any]) -> set[str]:
+    """The tables that a plan reads from end to end."""
+    below = [scanned(part) for part in plan.get("Plans", [])]
+    mine = {plan["Relation Name"]} if plan["Node Type"] == "Seq Scan" else set()
+    return mine.union(*below)
+
+
+@pytest.mark.parametrize("name", OFTEN)
+async def test_what_runs_all_the_time_finds_its_tasks_by_an_index(
+    engine: Engine, name: str
+) -> None:
+    async with engine.database.relaxed.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        statement = await connection.prepare(engine.database.sql(name))
+        (plan,) = await statement.explain(*OFTEN[name])
+    assert scanned(plan["Plan"]) <= {"pgqueuer", "worker"}
 
 
 async def test_what_cannot_be_stored_takes_no_others_along(engine: Engine) -> None:
@@ -504,6 +649,69 @@ async def test_a_cancel_whose_notice_got_lost_still_stops_the_attempt(
     await engine.database.relaxed.execute("UPDATE task SET state = 'cancelled'")
     await eventually_async(stopped, "the attempt is stopped")
     assert await engine.state(task_id) == State.CANCELLED
+    stop.set()
+    await working
+
+
+class Holding(Counting):
+    """A kind that works until it is stopped, and says what it works on."""
+
+    kinds: ClassVar[Counter[str]] = Counter()
+
+    async def handle(self, task: Task) -> Outcome:
+        Holding.kinds[task.kind] += 1
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_pages_that_leave_one_slot_free_hold_up_no_deliveries(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Holding, "webhook": Holding})
+    monkeypatch.setattr(Holding, "kinds", Counter())
+    await engine.accept(1)
+    for number in range(60):
+        await engine.accept(kind="webhook", lane=f"hook:1:http://r{number}.test:80/")
+    await engine.admit_all()
+    settings = replace(SETTINGS, data=tmp_path, slots=2, delivery_slots=50, grace=0)
+    stop = asyncio.Event()
+    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
+
+    async def busy() -> bool:
+        return Holding.kinds == {"extract": 1, "webhook": 50}
+
+    await eventually_async(busy, "every delivery slot is used")
+    stop.set()
+    await working
+
+
+async def test_results_that_wait_for_their_upload_do_not_expire(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("windlass.worker.TIDY_S", 0.1)
+    long_ago, since = tmp_path / "results" / "2020010100", tmp_path / "results" / "2020010112"
+    for folder in (long_ago, since):
+        folder.mkdir(parents=True)
+    await engine.accept()
+    await engine.database.relaxed.execute(
+        "UPDATE task SET state = 'delivering', modified_at = '2020-01-01 12:30+00'"
+    )
+    stop = asyncio.Event()
+    settings = replace(SETTINGS, data=tmp_path)
+    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
+
+    async def tidied() -> bool:
+        return not long_ago.exists()
+
+    async def all_tidied() -> bool:
+        return not since.exists()
+
+    await eventually_async(tidied, "what nobody waits for is gone")
+    assert since.exists()
+    await engine.database.relaxed.execute(
+        "UPDATE task SET state = 'succeeded', finished_at = now()"
+    )
+    await eventually_async(all_tidied, "the rest is gone")
     stop.set()
     await working
 
