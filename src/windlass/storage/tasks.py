@@ -17,11 +17,16 @@ from windlass.errors import TaskNotFound
 from windlass.model.account import Account
 from windlass.model.request import Cookie
 from windlass.model.task import ListPage, NewTask, Task
-from windlass.storage.batcher import Batcher
+from windlass.storage.batcher import Batcher, Weight
 from windlass.storage.cancelling import cancel
 from windlass.storage.cursors import cursor_at, position_of
 from windlass.storage.database import Database, retrying
 from windlass.storage.rows import REFUSED, new_columns, to_task
+
+_ACCEPTED: Weight[NewTask] = Weight(
+    lambda task: 32_000 + len(task.input) + len(task.request), 16_000_000
+)
+"""At most 500 tasks, and 16 MB, in one statement."""
 
 
 class Tasks:
@@ -30,7 +35,7 @@ class Tasks:
     def __init__(self, database: Database, worker: str = "") -> None:
         self._database = database
         self._worker = worker
-        self._accepting = Batcher(self._insert, limit=500, lanes=2, alone_on=REFUSED)
+        self._accepting = Batcher(self._insert, limit=_ACCEPTED, lanes=2, alone_on=REFUSED)
         # Does not linger: the worker takes, and claims, in bulk as it is.
         self._claiming = Batcher(self._claim, limit=200)
         self._reading = Batcher(self._parents, limit=500, lanes=2)
