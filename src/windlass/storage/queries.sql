@@ -179,15 +179,15 @@ WITH room AS MATERIALIZED (
     -- The order of the lanes; sorting here would look into all of them for every free place.
     LIMIT $2
 ), mine AS (
-    -- In the order of a cancel of many tasks, which would wait for us while we wait for it.
+    -- Whoever holds lanes waits for no task: outcomes hold tasks and wait for lanes.
     SELECT task.id FROM task JOIN head USING (id)
-    WHERE task.state = 'waiting' ORDER BY task.id FOR NO KEY UPDATE OF task
+    WHERE task.state = 'waiting' FOR NO KEY UPDATE OF task SKIP LOCKED
 ), admitted AS (
     UPDATE task SET state = 'admitted', modified_at = now() FROM mine WHERE task.id = mine.id
     RETURNING task.id, task.lane, task.priority
 ), served AS (
-    SELECT room.key, count(admitted.id) AS taken, room.free, room.delay_s
-    FROM room LEFT JOIN admitted ON admitted.lane = room.key
+    SELECT room.key, count(head.id) AS found, count(admitted.id) AS taken, room.free, room.delay_s
+    FROM room LEFT JOIN head USING (key) LEFT JOIN admitted ON admitted.id = head.id
     GROUP BY room.key, room.free, room.delay_s
 ), moved AS (
     UPDATE lane SET next_at = CASE
@@ -195,7 +195,7 @@ WITH room AS MATERIALIZED (
             THEN now() + make_interval(secs => served.delay_s)
         -- A full lane is looked at again when one of its tasks ends; the second is the floor.
         WHEN served.free <= served.taken THEN now() + interval '1 second'
-        WHEN served.taken > 0 THEN now()
+        WHEN served.found > 0 THEN now()
         -- Nothing was there to take: idle, unless the room of this round ran out first.
         WHEN (SELECT count(*) FROM admitted) < $2 THEN 'infinity'::timestamptz
         -- It keeps its place among those that wait.
@@ -261,6 +261,10 @@ RETURNING task.id, task.account_id, account.name AS account, task.kind, task.api
     task.modified_at, task.started_at, task.deadline_s, task.status_code, task.failure_code,
     task.failure_message, task.result_address, task.result_expired, task.listed, task.lane,
     task.priority, task.delivery, task.parent_id, task.group_id;
+
+-- name: settle
+-- A durable commit of nothing: all that was committed before is on the disk with it.
+SELECT pg_logical_emit_message(true, 'windlass', '');
 
 -- name: apply_outcomes
 -- Ends, parks or sends back the attempts that are still the task's newest; late ones are dropped
