@@ -286,6 +286,27 @@ def test_a_thousand_inputs_are_accepted_in_well_under_a_second(
     cancel(nimble, f"/v1/batches/{made.batch_id}")
 
 
+def test_a_single_task_does_not_wait_for_a_batch(start_server: StartServer, origin: Origin) -> None:
+    """Nor does a synchronous call, on the very host that the batch keeps busy."""
+    server = start_server(host_concurrency="1")
+    origin.hold()
+    with Nimble(base_url=server.url, api_key=server.api_key) as nimble:
+        made = nimble.extract_batch(inputs=[{"url": origin.page(f"b{n}")} for n in range(30)])
+        eventually(origin.all_visits, "the batch has begun")
+        single = nimble.extract_async(url=origin.page("single")).task.id
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(nimble.extract, url=origin.page("now"))
+            waiting = "SELECT 1 FROM task WHERE NOT listed"
+            eventually(lambda: rows(server, waiting), "the synchronous call is accepted")
+            origin.release()
+            assert asked.result(30).status == "success"
+        finished(nimble, single)
+        visited = [seen.path for seen in origin.all_visits()]
+        assert visited.index("/page/now") < 3
+        assert visited.index("/page/single") < 4
+        assert len(completed(nimble, made.batch_id).tasks) == 30
+
+
 # ---------------------------------------------------------------- delivery
 
 
