@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
 from tests.support.engine import SETTINGS, Engine
-from tests.support.postgres import emptied_database, new_database, running_postgres
+from tests.support.postgres import emptied_database, running_postgres
 from tests.support.waiting import eventually_async
-from windlass import worker
 from windlass.errors import InvalidRequest, TaskNotFound
 from windlass.model.page import Failure
 from windlass.model.request import Cookie
 from windlass.model.task import Outcome, Priority, SessionUpdate, State, Task
 from windlass.service import web_lane
-from windlass.storage import migrate
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
 from windlass.storage.database import SCHEMA, Database
-from windlass.storage.migrate import steps
 from windlass.storage.outcomes import Finished
-from windlass.storage.queue import install
 
 
 @pytest.fixture(scope="module")
@@ -50,88 +45,6 @@ async def database(server: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def engine(database: Database) -> Engine:
     return await Engine(database).open()
-
-
-# ---------------------------------------------------------------- schema
-
-
-async def catalogue(dsn: str) -> list[tuple[Any, ...]]:
-    """Columns, indexes, constraints, triggers and options of our schema, comparable."""
-    connection = await asyncpg.connect(dsn)
-    queries: Sequence[str] = (
-        f"""SELECT table_name, column_name, ordinal_position, data_type, column_default,
-            is_nullable FROM information_schema.columns WHERE table_schema = '{SCHEMA}'""",
-        f"SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = '{SCHEMA}'",
-        f"""SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
-            FROM pg_constraint WHERE connamespace = '{SCHEMA}'::regnamespace""",
-        f"""SELECT relname, relpersistence::text, reloptions::text FROM pg_class
-            WHERE relnamespace = '{SCHEMA}'::regnamespace""",
-        """SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) FROM pg_trigger
-            WHERE NOT tgisinternal""",
-        "SELECT typname, enumlabel FROM pg_enum JOIN pg_type ON pg_type.oid = enumtypid",
-    )
-    try:
-        found = [await connection.fetch(query) for query in queries]
-        return sorted((tuple(row.values()) for rows in found for row in rows), key=repr)
-    finally:
-        await connection.close()
-
-
-async def test_a_migrated_database_equals_a_fresh_one(server: str) -> None:
-    fresh = await new_database(server)
-    stepped = await new_database(server)
-    await migrate(fresh)
-    await migrate(stepped, from_steps=True)
-    assert await catalogue(fresh) == await catalogue(stepped)
-    assert len(await catalogue(fresh)) > 100
-
-
-async def of_the_first_version(dsn: str) -> None:
-    """Makes a database as the first version of Windlass left it, with a task in every state."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(f"CREATE SCHEMA {SCHEMA}; SET search_path TO {SCHEMA}")
-        await connection.execute(steps()[1])
-        await install(connection)
-        await connection.execute("""
-            INSERT INTO schema_version (version) VALUES (1);
-            INSERT INTO account (name) VALUES ('main');
-            INSERT INTO lane VALUES ('web:site.test:80', now(), 8, 0);
-            INSERT INTO task (id, account_id, state, priority, listed, lane, kind, api, input,
-                request, deadline_s, run_at, created_at, modified_at, started_at, attempt, worker,
-                finished_at)
-            SELECT gen_random_uuid(), account.id, state, 1, true, 'web:site.test:80', 'extract',
-                'extract', '{}', '{}', 60, now(), now(), now(), now(), 1, 'worker-0',
-                CASE WHEN state IN ('succeeded', 'failed', 'cancelled') THEN now() END
-            FROM account, unnest(enum_range(NULL::task_state)) AS state
-        """)
-    finally:
-        await connection.close()
-
-
-async def test_a_database_of_the_first_version_goes_on_with_its_tasks(server: str) -> None:
-    dsn = await new_database(server)
-    await of_the_first_version(dsn)
-    fresh = await new_database(server)
-    await migrate(fresh)
-    await migrate(dsn)
-    assert await catalogue(dsn) == await catalogue(fresh)
-    database = await Database.open(dsn)
-    engine = await Engine(database).open()
-    await engine.admission.recover()
-    await engine.admit_all()
-    for job in await engine.jobs():
-        assert await engine.finish(await engine.claim(job), job)
-    states = await database.relaxed.fetch("SELECT state::text FROM task")
-    counts = Counter(row["state"] for row in states)
-    await database.aclose()
-    assert counts == {"succeeded": 5, "failed": 1, "cancelled": 1}
-
-
-async def test_processes_that_migrate_at_once_do_not_collide(server: str) -> None:
-    dsn = await new_database(server)
-    versions = await asyncio.gather(*(migrate(dsn) for _ in range(8)))
-    assert len(set(versions)) == 1
 
 
 # ---------------------------------------------------------------- life
@@ -544,172 +457,6 @@ async def test_a_message_that_no_encoding_carries_is_stored_all_the_same(engine:
 
 def test_the_name_of_a_lane_fits_an_index() -> None:
     assert len(web_lane(f"http://{'x' * 9000}.test/")) < 300
-
-
-class Broken:
-    """A kind that cannot even read its task, as after an upgrade."""
-
-    def __init__(self, *_: object) -> None: ...
-
-    async def handle(self, task: Task) -> Outcome:
-        raise ValueError(task.request)
-
-    def give_up(self, task: Task, outcome: Outcome) -> Outcome:
-        raise ValueError(task.request)
-
-    async def aclose(self) -> None: ...
-
-
-async def test_a_task_that_cannot_be_read_ends_all_the_same(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Broken})
-    settings = replace(SETTINGS, data=tmp_path, max_attempts=1)
-    (task_id,) = await engine.accept()
-    stop = asyncio.Event()
-    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
-
-    async def ended() -> bool:
-        return await engine.state(task_id) == State.FAILED
-
-    await eventually_async(ended, "the task fails")
-    stop.set()
-    await working
-
-
-class Counting:
-    """A kind that takes its time and counts how many run at once."""
-
-    running = 0
-    most = 0
-    cancelled = 0
-
-    def __init__(self, *_: object) -> None: ...
-
-    async def handle(self, task: Task) -> Outcome:
-        Counting.running += 1
-        Counting.most = max(Counting.most, Counting.running)
-        try:
-            await asyncio.sleep(30 if task.input == '"slow"' else 0.05)
-        except asyncio.CancelledError:
-            Counting.cancelled += 1
-            raise
-        finally:
-            Counting.running -= 1
-        return Outcome(state=State.SUCCEEDED)
-
-    def give_up(self, task: Task, outcome: Outcome) -> Outcome:
-        return outcome
-
-    async def aclose(self) -> None: ...
-
-
-async def test_tasks_that_may_be_killing_workers_do_not_run_side_by_side(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Counting})
-    monkeypatch.setattr(Counting, "most", 0)
-    ids = await engine.accept(3)
-    await engine.database.relaxed.execute("UPDATE task SET losses = 2")
-    settings = replace(SETTINGS, data=tmp_path)
-    stop = asyncio.Event()
-    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
-
-    async def all_done() -> bool:
-        return all([await engine.state(task_id) == State.SUCCEEDED for task_id in ids])
-
-    await eventually_async(all_done, "the innocent succeed")
-    stop.set()
-    await working
-    assert Counting.most == 1
-
-
-async def test_a_cancel_whose_notice_got_lost_still_stops_the_attempt(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Counting})
-    monkeypatch.setattr("windlass.worker.RECOVER_S", 0.2)
-    monkeypatch.setattr(Counting, "cancelled", 0)
-    (task_id,) = await engine.accept(input='"slow"')
-    settings = replace(SETTINGS, data=tmp_path)
-    stop = asyncio.Event()
-    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
-
-    async def started() -> bool:
-        return Counting.running == 1
-
-    async def stopped() -> bool:
-        return Counting.cancelled == 1
-
-    await eventually_async(started, "the attempt runs")
-    await engine.database.relaxed.execute("UPDATE task SET state = 'cancelled'")
-    await eventually_async(stopped, "the attempt is stopped")
-    assert await engine.state(task_id) == State.CANCELLED
-    stop.set()
-    await working
-
-
-class Holding(Counting):
-    """A kind that works until it is stopped, and says what it works on."""
-
-    kinds: ClassVar[Counter[str]] = Counter()
-
-    async def handle(self, task: Task) -> Outcome:
-        Holding.kinds[task.kind] += 1
-        await asyncio.Event().wait()
-        raise AssertionError
-
-
-async def test_pages_that_leave_one_slot_free_hold_up_no_deliveries(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Holding, "webhook": Holding})
-    monkeypatch.setattr(Holding, "kinds", Counter())
-    await engine.accept(1)
-    for number in range(60):
-        await engine.accept(kind="webhook", lane=f"hook:1:http://r{number}.test:80/")
-    await engine.admit_all()
-    settings = replace(SETTINGS, data=tmp_path, slots=2, delivery_slots=50, grace=0)
-    stop = asyncio.Event()
-    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
-
-    async def busy() -> bool:
-        return Holding.kinds == {"extract": 1, "webhook": 50}
-
-    await eventually_async(busy, "every delivery slot is used")
-    stop.set()
-    await working
-
-
-async def test_results_that_wait_for_their_upload_do_not_expire(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("windlass.worker.TIDY_S", 0.1)
-    long_ago, since = tmp_path / "results" / "2020010100", tmp_path / "results" / "2020010112"
-    for folder in (long_ago, since):
-        folder.mkdir(parents=True)
-    await engine.accept()
-    await engine.database.relaxed.execute(
-        "UPDATE task SET state = 'delivering', modified_at = '2020-01-01 12:30+00'"
-    )
-    stop = asyncio.Event()
-    settings = replace(SETTINGS, data=tmp_path)
-    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
-
-    async def tidied() -> bool:
-        return not long_ago.exists()
-
-    async def all_tidied() -> bool:
-        return not since.exists()
-
-    await eventually_async(tidied, "what nobody waits for is gone")
-    assert since.exists()
-    await engine.database.relaxed.execute(
-        "UPDATE task SET state = 'succeeded', finished_at = now()"
-    )
-    await eventually_async(all_tidied, "the rest is gone")
-    stop.set()
-    await working
 
 
 # ---------------------------------------------------------------- lists and retention
