@@ -227,7 +227,7 @@ async def test_every_attempt_of_a_delivery_is_a_row(engine: Engine) -> None:
 async def lane(engine: Engine) -> Any:
     key = LANE.format(engine.account.id)
     return await engine.database.relaxed.fetchrow(
-        "SELECT *, next_at - now() > interval '50 seconds' AS postponed FROM lane WHERE key = $1",
+        "SELECT *, next_at > now() + interval '50 seconds' AS postponed FROM lane WHERE key = $1",
         key,
     )
 
