@@ -39,6 +39,7 @@ class Tasks:
         # Does not linger: the worker takes, and claims, in bulk as it is.
         self._claiming = Batcher(self._claim, limit=200)
         self._reading = Batcher(self._parents, limit=500, lanes=2)
+        self._settling = Batcher(self._settle)
 
     # ------------------------------------------------------------ accept and claim
 
@@ -66,6 +67,18 @@ class Tasks:
         rows = await self._database.fetch("claim_tasks", list(set(ids)), self._worker)
         by_id = {row["id"]: to_task(row) for row in rows}
         return [by_id.get(task_id) for task_id in ids]
+
+    async def settle_start(self, task: Task) -> None:
+        """Returns when a task's start is on the disk: whatever dies, the next has another number.
+
+        Claims do not wait for it, so a crash of the database may forget the latest. For attempts
+        that must know whether they are the first. Raises DatabaseUnavailable.
+        """
+        await self._settling.call(task)
+
+    async def _settle(self, tasks: Sequence[Task]) -> Sequence[None]:
+        await self._database.execute("settle", durable=True)
+        return [None] * len(tasks)
 
     # ------------------------------------------------------------ read
 
