@@ -383,6 +383,16 @@ async def test_admission_waits_for_no_task_that_somebody_else_is_ending(engine: 
     assert await engine.admit_all() == 2
 
 
+async def test_a_lane_left_out_for_lack_of_room_stays_awake(database: Database) -> None:
+    engine = await Engine(database).open(slots=1)
+    first, _ = await engine.accept(2)
+    await engine.accept(lane="web:other.test:80")
+    async with locked(engine, first):
+        assert (await engine.admission.admit()).admitted == 1
+    asleep = "SELECT count(*) FROM lane WHERE next_at = 'infinity'"
+    assert await database.relaxed.fetchval(asleep) == 0
+
+
 async def test_claims_and_a_cancel_lock_uploads_before_others(engine: Engine) -> None:
     page, upload = UUID(int=1), UUID(int=2)
     await engine.accept(id=page)

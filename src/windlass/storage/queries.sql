@@ -197,7 +197,7 @@ WITH room AS MATERIALIZED (
         WHEN served.free <= served.taken THEN now() + interval '1 second'
         WHEN served.found > 0 THEN now()
         -- Nothing was there to take: idle, unless the room of this round ran out first.
-        WHEN (SELECT count(*) FROM admitted) < $2 THEN 'infinity'::timestamptz
+        WHEN (SELECT count(*) FROM head) < $2 THEN 'infinity'::timestamptz
         -- It keeps its place among those that wait.
         ELSE least(lane.next_at, now())
     END
