@@ -388,6 +388,10 @@ SELECT * FROM stored_task WHERE id = $1 AND account_id = $2;
 -- Tasks that deliveries belong to, whoever owns them.
 SELECT * FROM stored_task WHERE id = ANY($1::uuid[]);
 
+-- name: latest_attempt
+-- A task's latest attempt that failed for a reason.
+SELECT number FROM attempt WHERE task_id = $1 AND code = $2 ORDER BY number DESC LIMIT 1;
+
 -- name: list_tasks
 -- Listed tasks of one account before a position, newest first.
 SELECT * FROM stored_task
