@@ -303,6 +303,7 @@ UPDATE task SET
         ELSE 'waiting'
     END::task_state,
     failures = failures + (outcome.state = 'queued' AND outcome.counts)::int,
+    losses = CASE WHEN outcome.state = 'queued' AND outcome.counts THEN 0 ELSE losses END,
     run_at = CASE WHEN outcome.state = 'queued'
         THEN now() + make_interval(secs => outcome.retry_in_s) ELSE run_at END,
     modified_at = clock_timestamp(),
