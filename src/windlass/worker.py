@@ -396,7 +396,15 @@ class Worker:
         await self._blobs.expire(min(ended, parked or ended) - _STORED_AHEAD)
 
     async def _listen(self) -> None:
-        await self._database.listen({CANCEL_CHANNEL: self._on_cancel, CHANNEL: self._on_queue})
+        await self._database.listen(
+            {CANCEL_CHANNEL: self._on_cancel, CHANNEL: self._on_queue},
+            on_lost=self._on_lost,
+        )
+
+    def _on_lost(self) -> None:
+        """A crash of the database has emptied the queue, be it too short for a look to notice."""
+        self._recover_first = True
+        self._wake.set()
 
     def _on_queue(self, payload: str) -> None:
         if brings(payload):

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
+from uuid import UUID
 
+import asyncpg
 import pytest
 
 from tests.support.engine import SETTINGS, Engine
@@ -199,5 +201,34 @@ async def test_results_that_wait_for_their_upload_do_not_expire(
         "UPDATE task SET state = 'succeeded', finished_at = now()"
     )
     await eventually_async(all_tidied, "the rest is gone")
+    stop.set()
+    await working
+
+
+_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND datname = current_database()"""
+
+
+async def test_a_queue_that_a_crash_has_emptied_is_filled_again_at_once(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Counting})
+    monkeypatch.setattr("windlass.worker.RECOVER_S", 60.0)
+    (first,) = await engine.accept()
+    settings = replace(SETTINGS, data=tmp_path)
+    stop = asyncio.Event()
+    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
+
+    async def done(task_id: UUID) -> bool:
+        return await engine.state(task_id) == State.SUCCEEDED
+
+    await eventually_async(lambda: done(first), "the worker works")
+    task = engine.new_task()
+    await engine.tasks.accept(task)
+    connection = await asyncpg.connect(engine.database.dsn)
+    await connection.execute("UPDATE windlass.task SET state = 'admitted' WHERE state = 'waiting'")
+    await connection.execute(_OTHERS)
+    await connection.close()
+    await eventually_async(lambda: done(task.id), "the lost task is found", within_s=10)
     stop.set()
     await working
