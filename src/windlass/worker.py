@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -37,12 +37,12 @@ from windlass.settings import Settings
 from windlass.storage import manager_id
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import LANES_PER_ROUND, Admission
-from windlass.storage.batcher import Batcher
+from windlass.storage.batcher import Batcher, Linger
 from windlass.storage.cancelling import CANCEL_CHANNEL
 from windlass.storage.database import CONNECTION_ERRORS, Database
 from windlass.storage.maintenance import Maintenance
 from windlass.storage.outcomes import Finished, Outcomes
-from windlass.storage.queue import CHANNEL, DELIVERIES, TASKS, Leases
+from windlass.storage.queue import CHANNEL, DELIVERIES, TASKS, Leases, brings
 from windlass.storage.tasks import Tasks
 
 log = structlog.get_logger(__name__)
@@ -101,7 +101,7 @@ class Worker:
         self._database = database
         self._blobs = blobs
         self._id = worker_id
-        self._outcomes = Outcomes(database)
+        self._outcomes = Outcomes(database, self._under_way)
         self._context = Context(
             settings=settings,
             tasks=Tasks(database, worker_id),
@@ -111,7 +111,7 @@ class Worker:
         )
         self._admission = Admission(database, settings)
         self._maintenance = Maintenance(database, settings)
-        self._storing = Batcher(blobs.put, limit=64, linger_s=0.003)
+        self._storing = Batcher(blobs.put, limit=64, linger=Linger(0.003, self._under_way))
         self._kinds: dict[str, Kind] = {}
         self._running: dict[UUID, tuple[asyncio.Task[None], Job]] = {}
         self._cancelled: set[UUID] = set()
@@ -120,6 +120,7 @@ class Worker:
         self._refilled: set[str] = set()
         self._admit = asyncio.Event()
         self._wake = asyncio.Event()
+        self._more = True
         self._leases = Leases(database.relaxed, manager_id(worker_id), settings.lease)
         self._recover_first = True
 
@@ -154,16 +155,16 @@ class Worker:
         """Takes tasks from the queue while slots are free."""
         loop = asyncio.get_running_loop()
         while True:
-            started, taken = loop.time(), 0
+            started = loop.time()
             self._wake.clear()
             try:
-                taken = await self._take()
+                more = await self._take()
             except CONNECTION_ERRORS as error:
                 log.warning("queue_lost", reason=repr(error))
                 self._recover_first = True
                 await asyncio.sleep(_RECONNECT_S)
                 continue
-            if taken == _TAKE_AT_ONCE:
+            if more:
                 continue
             try:
                 async with asyncio.timeout(_DEQUEUE_S):
@@ -174,34 +175,54 @@ class Worker:
                 # News comes in bursts under load; one look serves them all.
                 await asyncio.sleep(max(started + _TAKE_PACE_S - loop.time(), 0))
 
-    async def _take(self) -> int:
-        """Starts as many tasks as there are and slots allow."""
+    async def _take(self) -> bool:
+        """Starts what the queue holds and slots allow; whether there may be more of it."""
         if self._recover_first:  # a crash of the database has emptied the queue
             await self._recover()
             self._recover_first = False
+        free = self._free()
+        self._more = len(free) < 2
+        # What is taken from both pools at once must fit into either.
+        if not free or not await self._take_from(list(free), min(free.values())):
+            return False
+        more = False
+        for pool, slots in self._free().items():
+            more |= await self._take_from([pool], slots)
+        self._more = more or len(self._free()) < 2
+        return more
+
+    def _free(self) -> dict[str, int]:
+        """The pools that have free slots, and how many."""
         delivering = sum(job.entrypoint == DELIVERIES for _, job in self._running.values())
         free = {
             TASKS: self._settings.slots - len(self._running) + delivering,
             DELIVERIES: self._settings.delivery_slots - delivering,
         }
-        pools = [pool for pool, slots in free.items() if slots > 0]
-        limit = min((free[pool] for pool in pools), default=0)
-        jobs = await self._leases.take(min(limit, _TAKE_AT_ONCE), pools) if pools else []
+        return {pool: slots for pool, slots in free.items() if slots > 0}
+
+    async def _take_from(self, pools: Sequence[str], slots: int) -> bool:
+        """Starts up to so many tasks of these pools; whether there were as many as were asked for."""
+        limit = min(slots, _TAKE_AT_ONCE)
+        jobs = await self._leases.take(limit, pools)
         for job in jobs:
             task_id = UUID(bytes=job.payload)
             # Our own heartbeat was late and the row came back: it is ours all the same.
             if task_id not in self._running:
                 self._start(task_id, job)
-        return len(jobs)
+        return len(jobs) == limit
 
     def _start(self, task_id: UUID, job: Job) -> None:
         def ended(_: object) -> None:
             del self._running[task_id]
-            self._wake.set()
+            if self._more:
+                self._wake.set()
 
         attempt = asyncio.create_task(self._attempt(job), name=f"task {task_id}")
         self._running[task_id] = (attempt, job)
         attempt.add_done_callback(ended)
+
+    def _under_way(self) -> int:
+        return len(self._running)
 
     async def _keep_leases(self) -> None:
         if self._running:
@@ -369,13 +390,17 @@ class Worker:
 
     async def _tidy(self) -> None:
         await self._maintenance.tidy()
-        kept = timedelta(seconds=self._settings.result_ttl) + _STORED_AHEAD
-        await self._blobs.expire(datetime.now(UTC) - kept)
+        ended = datetime.now(UTC) - timedelta(seconds=self._settings.result_ttl)
+        parked = await self._maintenance.oldest_parked()
+        # What is still to be uploaded is kept, however long a bucket is away.
+        await self._blobs.expire(min(ended, parked or ended) - _STORED_AHEAD)
 
     async def _listen(self) -> None:
-        await self._database.listen(
-            {CANCEL_CHANNEL: self._on_cancel, CHANNEL: lambda _: self._wake.set()}
-        )
+        await self._database.listen({CANCEL_CHANNEL: self._on_cancel, CHANNEL: self._on_queue})
+
+    def _on_queue(self, payload: str) -> None:
+        if brings(payload):
+            self._wake.set()
 
     def _on_cancel(self, payload: str) -> None:
         for task_id in payload.split(","):

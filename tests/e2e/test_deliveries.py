@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,8 @@ from standardwebhooks import WebhookVerificationError
 from tests.support.delivering import SECRET, Delivering, delivering
 from tests.support.origin import Origin
 from tests.support.waiting import eventually
+from windlass.cli import deliveries as commands
+from windlass.settings import Settings
 
 MISSING = "00000000-0000-4000-8000-000000000000"
 
@@ -286,8 +289,22 @@ def test_commands_list_show_and_send_again(
     many = run("deliveries", "resend", "--failed-since", "1h", "--destination", prefix, "--json")
     assert json.loads(many.stdout)["resent"] == 1
     succeeds(http, second["id"])
-    page = run("deliveries", "list", "--limit", "1", "--json")
-    assert len(json.loads(page.stdout)["data"]) == 1
+    newest = run("deliveries", "list", "--destination", prefix, "--limit", "1", "--json")
+    answer = json.loads(newest.stdout)
+    assert ([one["id"] for one in answer["data"]], answer["more"]) == ([second["id"]], True)
+
+
+def test_long_lists_are_read_page_by_page(
+    world: Delivering, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = world.receiver.url("ok", "paged")
+    made = [sent(world, origin, url)["id"] for _ in range(3)]
+    monkeypatch.setattr(commands, "_PAGE", 1)
+    settings = Settings(url=world.server.url, api_key=world.server.api_key)
+    for limit, more in ((2, True), (3, False), (9, False)):
+        newest = commands._newest(settings, {"destination": url}, limit)
+        found, rest = asyncio.run(newest)
+        assert ([one["id"] for one in found], rest) == (made[::-1][:limit], more)
 
 
 @pytest.mark.parametrize(

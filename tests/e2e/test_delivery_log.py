@@ -389,7 +389,7 @@ async def test_a_filter_finds_its_index_among_many(
     )
     await database.relaxed.execute("ANALYZE task")
     failed_ones = "listing(1, now(), $$ffffffff-ffff-ffff-ffff-ffffffffffff$$, 10, NULL, NULL, $1)"
-    explained = "EXPLAIN EXECUTE " + failed_ones.replace("$1", "'{failed}', NULL, NULL")
+    explained = "EXPLAIN EXECUTE " + failed_ones.replace("$1", "'{failed}', NULL, NULL, false")
     async with log._searching(database.relaxed) as connection:
         await connection.execute("PREPARE listing AS " + database.sql("list_deliveries"))
         for _ in range(10):  # after five PostgreSQL would settle on one plan for all filters

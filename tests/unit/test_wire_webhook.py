@@ -127,6 +127,14 @@ def test_every_webhook_has_the_guaranteed_keys(ended: Task) -> None:
     msgspec.json.decode(body, type=WebhookBody)
 
 
+def test_a_webhook_of_a_batch_s_task_names_the_batch() -> None:
+    batch_id = UUID("c2d40000-0000-4000-8000-000000000001")
+    assert json.loads(webhook_body(task(group_id=batch_id)))["task"]["batch_id"] == str(batch_id)
+    cancelled = json.loads(webhook_body(task(State.CANCELLED, group_id=batch_id)))
+    assert cancelled["status"] == "failed"
+    assert cancelled["task"]["error_type"] == "canceled"
+
+
 def test_a_target_that_never_answered_has_status_code_0() -> None:
     silent = task(State.FAILED, status_code=None, failure=Failure("dns_failed", "x"))
     assert json.loads(webhook_body(silent))["task"]["status_code"] == 0

@@ -26,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 tasks = typer.Typer(help="Asynchronous tasks of your account.", no_args_is_help=True)
+batches = typer.Typer(help="Batches of your account.", no_args_is_help=True)
 deliveries = typer.Typer(
     help="Uploads and webhooks of your tasks: what became of them.", no_args_is_help=True
 )
@@ -34,6 +35,7 @@ secret = typer.Typer(help="What webhooks are signed with.", no_args_is_help=True
 keys = typer.Typer(help="API keys; only account main may.", no_args_is_help=True)
 storage = typer.Typer(help="Buckets that results are delivered to.", no_args_is_help=True)
 app.add_typer(tasks, name="tasks")
+app.add_typer(batches, name="batches")
 app.add_typer(deliveries, name="deliveries")
 app.add_typer(webhooks, name="webhooks")
 webhooks.add_typer(secret, name="secret")
@@ -109,10 +111,14 @@ def extract(
     run(url, tuple(formats or ("markdown",)), Target(out, as_json), data)
 
 
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many.")]
+Cursor = Annotated[str | None, typer.Option(help="Where the last list ended.")]
+
+
 @tasks.command("list")
 def tasks_list(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
-    cursor: Annotated[str | None, typer.Option(help="Where the last list ended.")] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
     as_json: Json = False,
     data: Data = None,
 ) -> None:
@@ -151,6 +157,48 @@ def tasks_results(
     show_results(task_id, wait, Target(out, as_json), data)
 
 
+@tasks.command("cancel")
+def tasks_cancel(task_id: TaskId, as_json: Json = False, data: Data = None) -> None:
+    """End a task that has not ended."""
+    from windlass.cli.tasks import cancel
+
+    cancel(task_id, as_json, data)
+
+
+BatchId = Annotated[str, typer.Argument(metavar="ID", help="The batch's id.")]
+
+
+@batches.command("list")
+def batches_list(
+    limit: Limit = 20, cursor: Cursor = None, as_json: Json = False, data: Data = None
+) -> None:
+    """List batches, newest first."""
+    from windlass.cli.batches import show_list
+
+    show_list(limit, cursor, as_json, data)
+
+
+@batches.command("get")
+def batches_get(
+    batch_id: BatchId,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until all tasks have ended.")] = False,
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """Show a batch's tasks in the order of its inputs. Status 3 if some failed."""
+    from windlass.cli.batches import show_batch
+
+    show_batch(batch_id, wait, as_json, data)
+
+
+@batches.command("cancel")
+def batches_cancel(batch_id: BatchId, as_json: Json = False, data: Data = None) -> None:
+    """End all tasks of a batch that have not ended."""
+    from windlass.cli.batches import cancel
+
+    cancel(batch_id, as_json, data)
+
+
 Kind = Annotated[Literal["upload", "webhook"] | None, typer.Option(help="Only these.")]
 Destination = Annotated[
     str | None, typer.Option(metavar="URL", help="Only those whose URL begins with this.")
@@ -158,24 +206,21 @@ Destination = Annotated[
 
 
 @deliveries.command("list")
-def deliveries_list(  # noqa: PLR0913 - each is an option
+def deliveries_list(
     task: Annotated[str | None, typer.Option(metavar="ID", help="Only those of this task.")] = None,
     state: Annotated[
         Literal["queued", "running", "succeeded", "failed", "cancelled"] | None,
         typer.Option(help="Only those in this state."),
     ] = None,
-    kind: Kind = None,
     destination: Destination = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
-    cursor: Annotated[str | None, typer.Option(help="Where the last list ended.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many.")] = 20,
     as_json: Json = False,
     data: Data = None,
 ) -> None:
     """List deliveries, newest first."""
     from windlass.cli.deliveries import show_list
 
-    query = {"task": task, "state": state, "kind": kind, "destination": destination}
-    show_list({**query, "limit": str(limit), "cursor": cursor}, as_json, data)
+    show_list({"task": task, "state": state, "destination": destination}, limit, as_json, data)
 
 
 @deliveries.command("get")

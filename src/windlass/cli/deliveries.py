@@ -15,25 +15,26 @@ from windlass.errors import DeliveryError, SettingsError
 from windlass.settings import Settings, parse_duration
 
 _LIST = "/v1/deliveries"
+_PAGE = 1000
 _SHOWN_APART = ("attempts", "headers", "circuit")
 
 
-def show_list(query: dict[str, str | None], as_json: bool, data: Path | None) -> None:
-    """Prints a page of deliveries; what is None is not asked for."""
-    given = {name: value for name, value in query.items() if value is not None}
-    answer = asyncio.run(_ask(settings_of(data), _LIST, given))
+def show_list(only: dict[str, str | None], limit: int, as_json: bool, data: Path | None) -> None:
+    """Prints the newest deliveries; what is None is not asked for."""
+    query = {name: value for name, value in only.items() if value is not None}
+    found, more = asyncio.run(_newest(settings_of(data), query, limit))
     if as_json:
-        print_json(answer)
+        print_json({"data": found, "more": more})
         return
     headings = ("id", "kind", "state", "tries", "created", "next", "destination", "error")
-    print_table(headings, [_row(delivery) for delivery in answer["data"]])
-    if answer["pagination"]["has_next"]:
-        note(f"more: --cursor {answer['pagination']['next_cursor']}")
+    print_table(headings, [_row(delivery) for delivery in found])
+    if more:
+        note(f"these are the newest {limit}: --limit shows more")
 
 
 def show_delivery(delivery_id: str, as_json: bool, data: Path | None) -> None:
     """Prints a delivery with its attempts. Raises DeliveryError after that if it failed."""
-    delivery = asyncio.run(_ask(settings_of(data), _path(delivery_id)))
+    delivery = asyncio.run(_read(settings_of(data), delivery_id))
     if as_json:
         print_json(delivery)
     else:
@@ -61,9 +62,25 @@ def resend_failed(
         note(f"{count} deliveries wait to be sent again")
 
 
-async def _ask(settings: Settings, path: str, query: dict[str, str] | None = None) -> Any:
+async def _newest(
+    settings: Settings, query: dict[str, str], limit: int
+) -> tuple[list[dict[str, Any]], bool]:
+    """So many deliveries, page by page, and whether there are more."""
+    found: list[dict[str, Any]] = []
     async with connect(settings) as client:
-        return await client.call("GET", path, query=query)
+        while True:
+            page = {**query, "limit": str(min(limit - len(found), _PAGE))}
+            answer = await client.call("GET", _LIST, query=page)
+            found += answer["data"]
+            cursor = answer["pagination"]["next_cursor"]
+            if cursor is None or len(found) >= limit:
+                return found, cursor is not None
+            query = {**query, "cursor": cursor}
+
+
+async def _read(settings: Settings, delivery_id: str) -> Any:
+    async with connect(settings) as client:
+        return await client.call("GET", _path(delivery_id))
 
 
 async def _resend(settings: Settings, delivery_ids: Sequence[str], as_json: bool) -> None:

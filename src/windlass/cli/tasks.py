@@ -1,4 +1,4 @@
-"""`windlass tasks`: list, get, results, over HTTP."""
+"""`windlass tasks`: list, get, results, cancel, over HTTP."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from windlass.cli.output import Target, note, print_json, print_table, progress
 from windlass.errors import TargetError
 from windlass.settings import Settings
 
-_POLLS_S = (0.2, 0.5, 1.0, 2.0)
+POLLS_S = (0.2, 0.5, 1.0, 2.0)
 _ENDED = ("success", "error")
 
 
 def show_list(limit: int, cursor: str | None, as_json: bool, data: Path | None) -> None:
     """Prints a page of tasks."""
     query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
-    answer = asyncio.run(_ask(settings_of(data), "/v1/tasks", query))
+    answer = asyncio.run(_ask(settings_of(data), "GET", "/v1/tasks", query))
     if as_json:
         print_json(answer)
         return
     headings = ("id", "state", "created", "status", "url", "error")
-    print_table(headings, [_row(task) for task in answer["data"]])
+    print_table(headings, [task_row(task) for task in answer["data"]])
     if answer["pagination"]["has_next"]:
         note(f"more: --cursor {answer['pagination']['next_cursor']}")
 
@@ -50,9 +50,20 @@ def show_results(task_id: str, wait: bool, target: Target, data: Path | None) ->
     finish(asyncio.run(_results(settings, task_id, wait, quiet=target.as_json)), target)
 
 
-async def _ask(settings: Settings, path: str, query: dict[str, str] | None = None) -> Any:
+def cancel(task_id: str, as_json: bool, data: Path | None) -> None:
+    """Cancels a task."""
+    answer = asyncio.run(_ask(settings_of(data), "DELETE", _path(task_id)))
+    if as_json:
+        print_json(answer)
+    else:
+        note(f"task {task_id} is canceled, unless it had ended")
+
+
+async def _ask(
+    settings: Settings, method: str, path: str, query: dict[str, str] | None = None
+) -> Any:
     async with connect(settings) as client:
-        return await client.call("GET", path, query=query)
+        return await client.call(method, path, query=query)
 
 
 async def _task(settings: Settings, task_id: str, wait: bool, *, quiet: bool) -> dict[str, Any]:
@@ -71,7 +82,7 @@ async def _results(settings: Settings, task_id: str, wait: bool, *, quiet: bool)
 async def _ended(client: Client, task_id: str, quiet: bool) -> dict[str, Any]:
     """The task once it has ended; the server sees to it that every task does."""
     async with progress(f"task {task_id}", quiet=quiet):
-        for pause_s in chain(_POLLS_S, repeat(_POLLS_S[-1])):
+        for pause_s in chain(POLLS_S, repeat(POLLS_S[-1])):
             task = await _read(client, task_id)
             if task["state"] in _ENDED:
                 return task
@@ -89,7 +100,8 @@ def _path(task_id: str) -> str:
     return f"/v1/tasks/{quote(task_id, safe='')}"
 
 
-def _row(task: dict[str, Any]) -> tuple[str, ...]:
+def task_row(task: dict[str, Any]) -> tuple[str, ...]:
+    """A task as a table shows it."""
     given = task.get("input")
     url = given.get("url", "") if isinstance(given, dict) else ""
     return (

@@ -17,7 +17,7 @@ from windlass.kinds import Context
 from windlass.model.delivery import Sight, Upload
 from windlass.model.page import Failure
 from windlass.model.task import Outcome, State, Task
-from windlass.webhooks.schedule import first_try, next_delay
+from windlass.webhooks.schedule import broke_by_chance, first_try, next_delay
 from windlass.wire.v1_results import task_tail
 
 _FAILS = (DeliveryError, BlobMissing, ResultsUnavailable, MissingExtra)
@@ -66,8 +66,14 @@ class UploadResult:
         return Outcome(state=State.QUEUED, failure=failure, retry_in_s=delay_s, sight=sight)
 
     def give_up(self, task: Task, outcome: Outcome) -> Outcome:
-        """An upload has no result of its own."""
-        return outcome
+        """An upload has no result of its own; one that broke or hung is worth as many tries as one
+        that the bucket refused."""
+        if not broke_by_chance(outcome.failure):
+            return outcome
+        delay_s = next_delay(self._schedule, task.failures + 1)
+        if delay_s is None:
+            return outcome
+        return msgspec.structs.replace(outcome, state=State.QUEUED, retry_in_s=delay_s)
 
     async def aclose(self) -> None:
         """Closes connections to buckets."""

@@ -13,7 +13,7 @@ from windlass.kinds import Context
 from windlass.model.delivery import Webhook
 from windlass.model.task import Outcome, State, Task
 from windlass.webhooks import Answer, Post
-from windlass.webhooks.schedule import first_try, next_delay
+from windlass.webhooks.schedule import broke_by_chance, first_try, next_delay
 from windlass.webhooks.sender import Sender
 from windlass.wire.v1_webhook import webhook_body
 
@@ -82,8 +82,14 @@ class SendWebhook:
         return secrets
 
     def give_up(self, task: Task, outcome: Outcome) -> Outcome:
-        """A webhook has no result of its own."""
-        return outcome
+        """A webhook has no result of its own; one that broke or hung is worth as many tries as one
+        that the receiver did not take, and says nothing about him."""
+        if not broke_by_chance(outcome.failure):
+            return outcome
+        delay_s = next_delay(self._schedule, task.failures + 1)
+        if delay_s is None:
+            return outcome
+        return msgspec.structs.replace(outcome, state=State.QUEUED, retry_in_s=delay_s)
 
     async def aclose(self) -> None:
         """Closes connections to receivers."""

@@ -25,14 +25,23 @@ class Weight(Generic[Item]):
     most: int
 
 
+@dataclass(frozen=True)
+class Linger:
+    """How long a batch waits for company under load; `callers` counts those who may still call.
+    A batch that has them all waits for nobody."""
+
+    seconds: float
+    callers: Callable[[], int]
+
+
 class Batcher(Generic[Item, Answer]):
     """Turns single calls into calls of `flush`, which answers every item in order.
 
     At most `limit` items, or as many as weigh no more, travel together, and at most `lanes` flushes
     run at once. If a flush raises, each of its items gets that error; but after an error in
     `alone_on` each item travels alone, so that one that cannot be flushed does not take the others
-    along. Under load (the last batch had company) a batch waits `linger_s` for more; a lone call
-    never does.
+    along. Under load (the last batch had company) a batch lingers for more; a lone call never
+    does.
     """
 
     def __init__(
@@ -41,15 +50,16 @@ class Batcher(Generic[Item, Answer]):
         *,
         limit: int | Weight[Item] = 256,
         lanes: int = 1,
-        linger_s: float = 0.0,
+        linger: Linger | None = None,
         alone_on: tuple[type[Exception], ...] = (),
     ) -> None:
         self._flush = flush
         self._limit = Weight(_one, limit) if isinstance(limit, int) else limit
         self._free = lanes
-        self._linger_s = linger_s
+        self._linger = linger
         self._alone_on = alone_on
         self._company = False
+        self._gathered = asyncio.Event()
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -57,6 +67,8 @@ class Batcher(Generic[Item, Answer]):
         """The answer for one item. Being cancelled does not undo what already travels."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
+        if self._linger is not None and len(self._waiting) >= self._linger.callers():
+            self._gathered.set()
         self._start()
         return await future
 
@@ -75,13 +87,23 @@ class Batcher(Generic[Item, Answer]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                # Zero is one turn of the loop: callers that are ready now join this batch.
-                await asyncio.sleep(self._linger_s if self._company else 0)
+                await self._gather()
                 count = self._together()
                 self._company = count > 1
                 await self._send([self._waiting.popleft() for _ in range(count)])
         finally:
             self._free += 1
+
+    async def _gather(self) -> None:
+        """Waits for company as long as that is worth it."""
+        if self._linger is None or not self._company:
+            await asyncio.sleep(0)  # one turn of the loop: callers that are ready now join
+        elif len(self._waiting) < self._linger.callers():
+            self._gathered.clear()
+            loop = asyncio.get_running_loop()
+            enough = loop.call_later(self._linger.seconds, self._gathered.set)
+            await self._gathered.wait()
+            enough.cancel()
 
     def _together(self) -> int:
         """How many of those that wait may travel together."""

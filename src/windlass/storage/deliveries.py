@@ -39,6 +39,7 @@ ATTEMPTS_SHOWN = 200
 SLICE = 1000
 FIRST = (BEGINNING, UUID(int=0))
 """The position before every delivery, oldest first."""
+_EVERY = DeliveryFilter()
 _ENDS = ("succeeded", "failed")
 
 
@@ -64,12 +65,13 @@ class Deliveries:
         """
         position = position_of(cursor)
         sql, fields = self._database.sql, _fields(which)
+        under_way = which.state is not None and not which.state.terminal
         async with self._searching(self._database.relaxed) as connection:
             rows = await connection.fetch(
-                sql("list_deliveries"), account.id, *position, limit + 1, None, *fields
+                sql("list_deliveries"), account.id, *position, limit + 1, None, *fields, under_way
             )
             total = await connection.fetchval(
-                sql("count_deliveries"), account.id, TOTAL_LIMIT, *fields
+                sql("count_deliveries"), account.id, TOTAL_LIMIT, *fields, under_way
             )
         records = tuple(_record(row) for row in rows[:limit])
         after = None
@@ -82,7 +84,7 @@ class Deliveries:
         sql = self._database.sql
         async with self._searching(self._database.relaxed) as connection:
             row = await connection.fetchrow(
-                sql("list_deliveries"), account.id, *START, 1, delivery_id, None, None, None, None
+                sql("list_deliveries"), account.id, *START, 1, delivery_id, *_fields(_EVERY), False
             )
             if row is None:
                 raise NotFound("Delivery not found")

@@ -7,8 +7,7 @@ transaction then concerns only those that were not.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from pgqueuer.domain.models import Job
 from windlass.model.page import Failure
 from windlass.model.task import NewTask, Outcome, Priority, SessionUpdate, State, Task
 from windlass.storage import following, queue
-from windlass.storage.batcher import Batcher
+from windlass.storage.batcher import Batcher, Linger
 from windlass.storage.breaker import Breaker, Try
 from windlass.storage.database import Database, retrying
 from windlass.storage.rows import LINGER_S, REFUSED, new_columns, storable
@@ -48,9 +47,12 @@ class Applied(msgspec.Struct, frozen=True):
 class Outcomes:
     """Ends attempts. One per worker process."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, under_way: Callable[[], int] = lambda: 1) -> None:
+        """`under_way` counts the attempts that may end."""
         self._database = database
-        self._applying = Batcher(self._apply, limit=200, linger_s=LINGER_S, alone_on=REFUSED)
+        self._applying = Batcher(
+            self._apply, limit=200, linger=Linger(LINGER_S, under_way), alone_on=REFUSED
+        )
 
     async def apply(self, finished: Finished) -> Applied | None:
         """Applies an outcome whole, durably; None if the attempt was no longer ours.
@@ -133,8 +135,8 @@ class Application:
             return
         failed = [lane for lane, taken in tries.items() if not all(taken)]
         rows = await self._fetch("troubled_lanes", list(tries), failed)
-        now = datetime.now(UTC)
-        moved = {row["key"]: _breaker(row).after(tries[row["key"]], now) for row in rows}
+        # By the clock that admission goes by: machines differ.
+        moved = {row["key"]: _breaker(row).after(tries[row["key"]], row["now"]) for row in rows}
         if moved:
             await self._connection.execute(self._sql("move_breakers"), *_breakers(moved))
 

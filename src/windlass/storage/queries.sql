@@ -487,8 +487,8 @@ DELETE FROM idempotency_key WHERE created_at < now() - make_interval(secs => $1)
 
 -- name: list_deliveries
 -- Deliveries of one account before a position, newest first, with the names of the caller's headers,
--- the latest failure and the endpoint's breaker; null fits all. Planned anew each time
--- (deliveries.py), so that a filter finds its index.
+-- the latest failure and the endpoint's breaker; null fits all, $10 says that they are under way.
+-- Planned anew each time (deliveries.py), so that a filter finds its index.
 SELECT task.id, parent_id, kind, state::text, request ->> 'url' AS url,
     ARRAY(SELECT json_object_keys(request -> 'headers')) AS header_names, attempt, created_at,
     modified_at, task.finished_at, task.status_code,
@@ -511,6 +511,7 @@ WHERE account_id = $1 AND kind IN ('upload', 'webhook')
     AND ($7::task_state[] IS NULL OR state = ANY($7))
     AND ($8::text IS NULL OR kind = $8)
     AND ($9::text IS NULL OR starts_with(request ->> 'url', $9))
+    AND (NOT $10::boolean OR tried_since IS NOT NULL AND task.finished_at IS NULL)
 ORDER BY created_at DESC, task.id DESC LIMIT $4;
 
 -- name: count_deliveries
@@ -521,6 +522,7 @@ SELECT count(*) FROM (
         AND ($4::task_state[] IS NULL OR state = ANY($4))
         AND ($5::text IS NULL OR kind = $5)
         AND ($6::text IS NULL OR starts_with(request ->> 'url', $6))
+        AND (NOT $7::boolean OR tried_since IS NOT NULL AND finished_at IS NULL)
     LIMIT $2
 ) AS counted;
 

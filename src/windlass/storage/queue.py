@@ -109,6 +109,11 @@ class Leases:
         await self._queries.log_jobs([(job, "canceled", None)])
 
 
+def brings(notice: str) -> bool:
+    """Whether a notice of the queue may mean work: rows that go are told of, too."""
+    return '"delete"' not in notice
+
+
 async def enqueue(connection: Any, tasks: Sequence[tuple[UUID, int]], pool: str = TASKS) -> None:
     """Hands admitted tasks (id, priority: smaller first) to the queue, in our transaction."""
     await _queries(AsyncpgDriver(connection)).enqueue(

@@ -21,7 +21,7 @@ from windlass.storage.batcher import Batcher
 from windlass.storage.cancelling import cancel
 from windlass.storage.cursors import cursor_at, position_of
 from windlass.storage.database import Database, retrying
-from windlass.storage.rows import LINGER_S, REFUSED, new_columns, to_task
+from windlass.storage.rows import REFUSED, new_columns, to_task
 
 
 class Tasks:
@@ -31,7 +31,8 @@ class Tasks:
         self._database = database
         self._worker = worker
         self._accepting = Batcher(self._insert, limit=500, lanes=2, alone_on=REFUSED)
-        self._claiming = Batcher(self._claim, limit=200, linger_s=LINGER_S)
+        # Does not linger: the worker takes, and claims, in bulk as it is.
+        self._claiming = Batcher(self._claim, limit=200)
         self._reading = Batcher(self._parents, limit=500, lanes=2)
 
     # ------------------------------------------------------------ accept and claim

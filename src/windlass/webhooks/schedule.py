@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from windlass.errors import RequestTimeout
+from windlass.model.page import Failure
+
 _JITTER = 0.2
 _LONGEST_WISH_S = 7 * 86400.0
 _SECONDS = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -16,6 +19,11 @@ _SECONDS = re.compile(r"[0-9]{1,18}", re.ASCII)
 def first_try(schedule: Sequence[float]) -> int:
     """The attempt that is the first to send: one before it only waits, if that is the schedule."""
     return 2 if schedule[0] else 1
+
+
+def broke_by_chance(failure: Failure | None) -> bool:
+    """Whether an attempt that we broke off ourselves may go better the next time."""
+    return failure is not None and (failure.retryable or failure.code == RequestTimeout.code)
 
 
 def next_delay(

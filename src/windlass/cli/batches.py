@@ -1,0 +1,85 @@
+"""`windlass batches`: list, get, cancel, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from windlass.cli.client import Client, connect, settings_of
+from windlass.cli.output import note, print_json, print_table, progress
+from windlass.cli.tasks import POLLS_S, task_row
+from windlass.errors import TargetError
+from windlass.settings import Settings
+
+_LIST = "/v1/batches"
+
+
+def show_list(limit: int, cursor: str | None, as_json: bool, data: Path | None) -> None:
+    """Prints a page of batches."""
+    query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
+    answer = asyncio.run(_ask(settings_of(data), "GET", _LIST, query))
+    if as_json:
+        print_json(answer)
+        return
+    rows = [
+        (batch["id"], batch["created_at"], str(len(batch["tasks"])), str(batch["completed"]))
+        for batch in answer["data"]
+    ]
+    print_table(("id", "created", "tasks", "completed"), rows)
+    if answer["pagination"]["has_next"]:
+        note(f"more: --cursor {answer['pagination']['next_cursor']}")
+
+
+def show_batch(batch_id: str, wait: bool, as_json: bool, data: Path | None) -> None:
+    """Prints a batch's tasks. Raises TargetError after that if some failed."""
+    batch = asyncio.run(_batch(settings_of(data), batch_id, wait, quiet=as_json))
+    tasks = [task for task in batch["tasks"] if task is not None]
+    if as_json:
+        print_json(batch)
+    else:
+        headings = ("id", "state", "created", "status", "url", "error")
+        print_table(headings, [task_row(task) for task in tasks])
+        note(f"{batch['completed_count']} of {len(batch['tasks'])} tasks have ended")
+    failed = sum(task["state"] == "error" for task in tasks)
+    if failed:
+        raise TargetError(f"{failed} of {len(batch['tasks'])} tasks failed")
+
+
+def cancel(batch_id: str, as_json: bool, data: Path | None) -> None:
+    """Cancels a batch."""
+    answer = asyncio.run(_ask(settings_of(data), "DELETE", _path(batch_id)))
+    if as_json:
+        print_json(answer)
+    else:
+        note(f"what had not ended of batch {batch_id} is canceled")
+
+
+async def _ask(
+    settings: Settings, method: str, path: str, query: dict[str, str] | None = None
+) -> Any:
+    async with connect(settings) as client:
+        return await client.call(method, path, query=query)
+
+
+async def _batch(settings: Settings, batch_id: str, wait: bool, *, quiet: bool) -> dict[str, Any]:
+    async with connect(settings) as client:
+        if wait:
+            await _ended(client, batch_id, quiet)
+        batch: dict[str, Any] = await client.call("GET", _path(batch_id))
+        return batch
+
+
+async def _ended(client: Client, batch_id: str, quiet: bool) -> None:
+    """Returns when all tasks have ended; the server sees to it that every task does."""
+    async with progress(f"batch {batch_id}", quiet=quiet):
+        for pause_s in chain(POLLS_S, repeat(POLLS_S[-1])):
+            if (await client.call("GET", f"{_path(batch_id)}/progress"))["completed"]:
+                return
+            await asyncio.sleep(pause_s)
+
+
+def _path(batch_id: str) -> str:
+    return f"{_LIST}/{quote(batch_id, safe='')}"
