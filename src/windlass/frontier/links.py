@@ -14,7 +14,7 @@ from typing import NamedTuple
 from windlass.frontier.families import families_of, turn_of, varieties
 from windlass.frontier.identity import Identity, Sameness, identify
 from windlass.frontier.scope import Refusal, Scope
-from windlass.frontier.traps import Candidate
+from windlass.model.visit import Candidate
 
 _CACHED = 4096
 

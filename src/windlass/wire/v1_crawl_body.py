@@ -14,9 +14,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from windlass.errors import Problem
 from windlass.frontier import patterns
-from windlass.frontier.scope import Bounds
 from windlass.model.delivery import DeliveryOptions, Webhook
 from windlass.model.request import ExtractRequest
+from windlass.model.visit import Bounds
 from windlass.wire import ajv
 from windlass.wire.document import parse_object, refusal, unexplained
 from windlass.wire.v1_body import (
