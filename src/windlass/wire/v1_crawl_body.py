@@ -7,13 +7,14 @@ field, those of `extract_options` at the place where they stand.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from windlass.errors import Problem
 from windlass.frontier import patterns
+from windlass.model.crawl import CrawlPlan, Sitemaps
 from windlass.model.delivery import DeliveryOptions, Webhook
 from windlass.model.request import ExtractRequest
 from windlass.model.visit import Bounds
@@ -37,8 +38,6 @@ from windlass.wire.v1_masking import echo_fields, hide_callback, hide_userinfo, 
 from windlass.wire.v1_places import Country, Locale
 from windlass.wire.v1_reading import Reading
 
-Sitemap = Literal["include", "only", "skip"]
-
 Limit = Annotated[int, Meta(ge=1, le=10_000, description="Most pages.")]
 Depth = Annotated[
     int, Meta(ge=1, le=20, description="Clicks from the start page, which has depth 0.")
@@ -60,7 +59,7 @@ class CrawlBody(msgspec.Struct, kw_only=True):
     url: TargetUrl
     name: Name | None = None
     sitemap: Annotated[
-        Sitemap, Meta(description="include: and links; only: no links; skip: links only.")
+        Sitemaps, Meta(description="include: and links; only: no links; skip: links only.")
     ] = "include"
     crawl_entire_domain: Annotated[
         bool, Meta(description="Also pages that do not lie under the start page's path.")
@@ -87,24 +86,19 @@ class CrawlBody(msgspec.Struct, kw_only=True):
 
 
 class CrawlWish(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller asks for. `url` is without user and password; `request` is that of every page
-    but for its URL; `input` the JSON that answers repeat."""
+    """What a caller asks for. The plan's URL is without user and password; `input` is the JSON that
+    answers repeat."""
 
-    url: str
     name: str | None
-    sitemap: Sitemap
-    limit: int
-    ignore_query: bool
-    bounds: Bounds
-    request: ExtractRequest
+    plan: CrawlPlan
     delivery: DeliveryOptions | None
     input: bytes
 
 
-class CrawlOptions(msgspec.Struct, kw_only=True, omit_defaults=False):
+class CrawlOptions(msgspec.Struct, kw_only=True):
     """A crawl's options with their defaults, headers of the callback masked."""
 
-    sitemap: Sitemap
+    sitemap: Sitemaps
     crawl_entire_domain: bool
     limit: int
     max_discovery_depth: int
@@ -184,16 +178,16 @@ def _read(body: CrawlBody, document: dict[str, Any], reading: Reading) -> CrawlW
         message = "must NOT hold a password when allow_external_links sends it to other hosts"
         reading.wrong(("url",), message, "not", {"property": "allow_external_links"})
     headers = authorized(request.headers, authorization)
-    return CrawlWish(
+    plan = CrawlPlan(
         url=url.partition("#")[0],
-        name=body.name,
+        request=msgspec.structs.replace(request, headers=headers),
+        bounds=bounds,
         sitemap=body.sitemap,
         limit=body.limit,
         ignore_query=body.ignore_query_parameters,
-        bounds=bounds,
-        request=msgspec.structs.replace(request, headers=headers),
-        delivery=delivery,
-        input=_echo(body, document, reading),
+    )
+    return CrawlWish(
+        name=body.name, plan=plan, delivery=delivery, input=_echo(body, document, reading)
     )
 
 
