@@ -189,17 +189,19 @@ def crawl_reply(crawl: Crawl) -> bytes:
     return _encoder.encode(_fields(crawl) | fresh)
 
 
-def crawl_detail(crawl: Crawl, slices: Sequence[bytes], notes: CrawlNotes) -> bytes:
-    """A crawl with all slices of its pages, which `page_slice` made."""
-    view = _fields(crawl) | {"tasks": _joined(slices)} | msgspec.to_builtins(notes)
-    inner = _encoder.encode(view)
+def crawl_detail(crawl: Crawl, slices: Sequence[bytes] | None, notes: CrawlNotes) -> bytes:
+    """A crawl by itself, with pages as in `crawl_item`."""
+    inner = _encoder.encode(_with_pages(crawl, slices) | msgspec.structs.asdict(notes))
     return b'%s,"crawl":%s}' % (inner[:-1], inner)
 
 
 def crawl_item(crawl: Crawl, slices: Sequence[bytes] | None) -> bytes:
-    """A crawl of a list, with all slices of its pages unless there are none wanted."""
-    pages = {} if slices is None else {"tasks": _joined(slices)}
-    return _encoder.encode(_fields(crawl) | pages)
+    """A crawl of a list, with all slices of its pages, which `page_slice` made; None: without."""
+    return _encoder.encode(_with_pages(crawl, slices))
+
+
+def _with_pages(crawl: Crawl, slices: Sequence[bytes] | None) -> dict[str, Any]:
+    return _fields(crawl) | ({} if slices is None else {"tasks": _joined(slices)})
 
 
 def crawl_list(items: Sequence[bytes], cursor: str | None, total: int) -> bytes:
