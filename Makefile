@@ -48,7 +48,7 @@ soak: setup-test ## the faults at full size
 	@FAULT_ROUNDS=20 exec $(PYTEST) tests/fault $(ARGS)
 
 .PHONY: bench
-bench: setup-test ## how fast, how much, beside peers (ARGS: accept pages peers latency idle backlog)
+bench: setup-test ## how fast, how much, beside peers (ARGS: accept pages peers …, webhooks uploads dead …)
 	@exec .venv/bin/python -m bench $(ARGS)
 
 .PHONY: demo

@@ -10,7 +10,21 @@ from pathlib import Path
 
 import uvloop
 
-from bench import accept, backlog, latency, pages, peers, report, resting
+from bench import (
+    accept,
+    backlog,
+    deliver_backlog,
+    deliver_dead,
+    deliver_large,
+    deliver_latency,
+    deliver_uploads,
+    deliver_webhooks,
+    latency,
+    pages,
+    peers,
+    report,
+    resting,
+)
 from tests.support import sites
 from tests.support.loopback import cache_folder
 from tests.support.sites import Site
@@ -55,6 +69,30 @@ async def _backlog(answers: report.Answers, site: Site, passes: int) -> None:
     answers.backlog = await backlog.measure(site)
 
 
+async def _webhooks(answers: report.Answers, site: Site, passes: int) -> None:
+    answers.webhooks = await deliver_webhooks.measure()
+
+
+async def _arrival(answers: report.Answers, site: Site, passes: int) -> None:
+    answers.arrival = await deliver_latency.measure()
+
+
+async def _uploads(answers: report.Answers, site: Site, passes: int) -> None:
+    answers.uploads = await deliver_uploads.measure()
+
+
+async def _large(answers: report.Answers, site: Site, passes: int) -> None:
+    answers.large = await deliver_large.measure()
+
+
+async def _dead(answers: report.Answers, site: Site, passes: int) -> None:
+    answers.dead = await deliver_dead.measure()
+
+
+async def _unheard(answers: report.Answers, site: Site, passes: int) -> None:
+    answers.unheard = await deliver_backlog.measure()
+
+
 QUESTIONS: dict[str, Callable[[report.Answers, Site, int], Awaitable[None]]] = {
     "accept": _accept,
     "pages": _pages,
@@ -62,6 +100,12 @@ QUESTIONS: dict[str, Callable[[report.Answers, Site, int], Awaitable[None]]] = {
     "latency": _latency,
     "idle": _resting,
     "backlog": _backlog,
+    "webhooks": _webhooks,
+    "arrival": _arrival,
+    "uploads": _uploads,
+    "large": _large,
+    "dead": _dead,
+    "unheard": _unheard,
 }
 
 

@@ -11,6 +11,20 @@ import msgspec
 
 from bench.accept import Acceptance
 from bench.backlog import Backlog
+from bench.deliver_backlog import Unheard
+from bench.deliver_dead import Dead
+from bench.deliver_large import Large
+from bench.deliver_latency import Arrival
+from bench.deliver_report import (
+    arrival_rows,
+    dead_rows,
+    large_rows,
+    unheard_rows,
+    uploads_rows,
+    webhooks_rows,
+)
+from bench.deliver_uploads import Uploads
+from bench.deliver_webhooks import Webhooks
 from bench.latency import Latency
 from bench.pages import Pages
 from bench.peers import PINS, PeerRun
@@ -27,6 +41,12 @@ class Answers(msgspec.Struct, omit_defaults=True):
     latency: Latency | None = None
     resting: Resting | None = None
     backlog: Backlog | None = None
+    webhooks: Webhooks | None = None
+    arrival: Arrival | None = None
+    uploads: Uploads | None = None
+    large: list[Large] | None = None
+    dead: Dead | None = None
+    unheard: Unheard | None = None
 
 
 def machine() -> str:
@@ -76,6 +96,23 @@ def _rows(answers: Answers) -> list[Row]:
         rows += _resting_rows(answers.resting)
     if answers.backlog is not None:
         rows += _backlog_rows(answers.backlog)
+    return rows + _delivery_rows(answers)
+
+
+def _delivery_rows(answers: Answers) -> list[Row]:
+    rows: list[Row] = []
+    if answers.webhooks is not None:
+        rows += webhooks_rows(answers.webhooks)
+    if answers.arrival is not None:
+        rows += arrival_rows(answers.arrival)
+    if answers.uploads is not None:
+        rows += uploads_rows(answers.uploads)
+    if answers.large is not None:
+        rows += large_rows(answers.large)
+    if answers.dead is not None:
+        rows += dead_rows(answers.dead)
+    if answers.unheard is not None:
+        rows += unheard_rows(answers.unheard)
     return rows
 
 

@@ -92,6 +92,21 @@ def test_answers_about_real_tasks_stay_inside_the_schema(
             assert answer.status_code == 200
             published[f"/v1/tasks/{{task_id}}{where}"]["GET"].validate_response(answer)
         published["/v1/tasks"]["GET"].validate_response(http.get("/v1/tasks"))
+        batch = {"inputs": [{}, {"tag": "y"}], "shared_inputs": later}
+        made = http.post("/v1/extract/batch", json=batch, headers={"Idempotency-Key": task_id})
+        published["/v1/extract/batch"]["POST"].validate_response(made)
+        batch_id, tasks = made.json()["batch_id"], made.json()["tasks"]
+        finished(client, tasks[1]["id"])
+        for tail in ("", "/progress"):
+            answer = http.get(f"/v1/batches/{batch_id}{tail}")
+            assert answer.status_code == 200
+            published[f"/v1/batches/{{batch_id}}{tail}"]["GET"].validate_response(answer)
+        published["/v1/batches"]["GET"].validate_response(http.get("/v1/batches"))
+        for name, one in (("batch", batch_id), ("task", tasks[0]["id"])):
+            root = "/v1/batches" if name == "batch" else "/v1/tasks"
+            answer = http.delete(f"{root}/{one}")
+            published[f"{root}/{{{name}_id}}"]["DELETE"].validate_response(answer)
+            assert answer.json() == {"status": "canceled"}
         for legacy_path in ("/v1/extract", "/api/v1/realtime/web"):
             answer = http.post(legacy_path, json=body)
             assert answer.status_code == (500 if path == "refused" else 200)
@@ -175,13 +190,22 @@ def a_5xx_forbids_retries(context: Any, response: Any, case: Any) -> bool | None
 
 def keep_on_loopback(case: Any, page: str) -> None:
     """Replaces web addresses that another host would be asked for."""
-    body = case.body
+    for body in requests_in(case.body):
+        for name in ("url", "callback_url"):
+            value = body.get(name)
+            if isinstance(value, str) and urlsplit_scheme(value) in ("http", "https"):
+                body[name] = page
+
+
+def requests_in(body: Any) -> Iterator[dict[str, Any]]:
+    """A body, and the requests that a batch has inside."""
     if not isinstance(body, dict):
         return
-    for name in ("url", "callback_url"):
-        value = body.get(name)
-        if isinstance(value, str) and urlsplit_scheme(value) in ("http", "https"):
-            body[name] = page
+    yield body
+    for name in ("inputs", "requests", "shared_inputs"):
+        inside = body.get(name)
+        parts = inside if isinstance(inside, list) else [inside]
+        yield from (part for part in parts if isinstance(part, dict))
 
 
 def urlsplit_scheme(url: str) -> str:

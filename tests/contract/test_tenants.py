@@ -61,6 +61,42 @@ def test_a_cursor_of_another_account_shows_nothing_of_it(
     assert not mine & {task.id for task in page.data}
 
 
+def test_a_batch_of_another_account_does_not_exist(
+    client: Nimble, other: Nimble, origin: Origin
+) -> None:
+    origin.hold()
+    made = client.extract_batch(inputs=[{"url": origin.page(f"b{n}")} for n in range(3)])
+    theirs = other.extract_batch(inputs=[{"url": origin.page("theirs")}])
+    for call in (other.batches.get, other.batches.progress):
+        with pytest.raises(NotFoundError) as hidden:
+            call(made.batch_id)
+        body: Any = hidden.value.body
+        assert body["error"] == "Batch not found"
+    listed = other.batches.with_raw_response.list().json()
+    assert [batch["id"] for batch in listed["data"]] == [theirs.batch_id]  # type: ignore[index]
+    cursor = client.batches.with_raw_response.list(extra_query={"limit": 1})
+    following = cursor.json()["pagination"]["next_cursor"]  # type: ignore[index]
+    page = other.batches.with_raw_response.list(extra_query={"cursor": following or ""}).json()
+    assert made.batch_id not in [batch["id"] for batch in page["data"]]  # type: ignore[index]
+    assert theirs.tasks[0].id not in [task.id for task in every_listed_task(client)]
+    origin.release()
+    finished(client, made.tasks[0].id)
+
+
+def test_nothing_of_another_account_can_be_cancelled(
+    client: Nimble, other: Nimble, origin: Origin
+) -> None:
+    origin.hold()
+    made = client.extract_batch(inputs=[{"url": origin.page("c")}] * 2)
+    alone = client.extract_async(url=origin.page("c")).task.id
+    for path in (f"batches/{made.batch_id}", f"tasks/{made.tasks[0].id}", f"tasks/{alone}"):
+        with pytest.raises(NotFoundError):
+            other.delete(f"/v1/{path}", cast_to=object)
+    origin.release()
+    for task_id in (alone, *(task.id for task in made.tasks)):
+        assert finished(client, task_id).state == "success"
+
+
 def test_sessions_of_the_same_name_are_apart(client: Nimble, other: Nimble, origin: Origin) -> None:
     session: Any = {"id": f"shared-{origin.base[-5:]}", "timeout": 60}
     client.extract(url=f"{origin.base}/cookie?name=mine&value=1", session=session)

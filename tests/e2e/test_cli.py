@@ -289,12 +289,87 @@ def test_get_shows_a_task_and_fails_with_it(server: WindlassServer, origin: Orig
     assert "410" in one_line(failed)
 
 
+def test_a_task_is_cancelled(server: WindlassServer, origin: Origin) -> None:
+    origin.hold()
+    task = submitted(server, origin.page("cancelled"))
+    done = server.command("tasks", "cancel", task)
+    assert (done.stdout, done.stderr) == ("", f"task {task} is canceled, unless it had ended\n")
+    answer = server.command("tasks", "cancel", task, "--json").stdout
+    assert json.loads(answer) == {"status": "canceled"}
+    shown = server.command("tasks", "get", task, check=False)
+    assert shown.returncode == 3
+    assert one_line(shown) == "canceled"
+
+
 @pytest.mark.parametrize("task", [MISSING, "nonsense", "../keys"])
-@pytest.mark.parametrize("verb", ["get", "results"])
+@pytest.mark.parametrize("verb", ["get", "results", "cancel"])
 def test_an_unknown_task_is_status_4(server: WindlassServer, verb: str, task: str) -> None:
     done = server.command("tasks", verb, task, check=False)
     assert done.returncode == 4
     assert "not found" in one_line(done).lower()
+
+
+# ---------------------------------------------------------------- batches
+
+
+def batched(server: WindlassServer, *urls: str) -> str:
+    """The id of a batch."""
+    answer = httpx.post(
+        f"{server.url}/v1/extract/batch",
+        json={"inputs": [{"url": url} for url in urls]},
+        headers={"Authorization": f"Bearer {server.api_key}"},
+    )
+    return str(answer.json()["batch_id"])
+
+
+def test_a_batch_is_waited_for_and_shown_in_the_order_of_its_inputs(
+    server: WindlassServer, origin: Origin
+) -> None:
+    urls = [origin.page(f"b{number}") for number in range(3)]
+    origin.hold()
+    batch = batched(server, *urls)
+    threading.Timer(1.0, origin.release).start()
+    done = server.command("batches", "get", batch, "--wait")
+    assert [line.split("\t")[4] for line in done.stdout.splitlines()] == urls
+    assert {line.split("\t")[1] for line in done.stdout.splitlines()} == {"success"}
+    assert done.stderr == "3 of 3 tasks have ended\n"
+    answer = json.loads(server.command("batches", "get", batch, "--json").stdout)
+    assert (answer["id"], answer["completed"]) == (batch, True)
+
+
+def test_a_batch_fails_with_its_tasks(server: WindlassServer, origin: Origin) -> None:
+    batch = batched(server, origin.page("fine"), f"{origin.base}/status/410")
+    done = server.command("batches", "get", batch, "--wait", check=False)
+    assert done.returncode == 3
+    assert one_line(done) == "1 of 2 tasks failed"
+    assert [line.split("\t")[1] for line in done.stdout.splitlines()] == ["success", "error"]
+
+
+def test_batches_are_listed_newest_first_in_pages(server: WindlassServer, origin: Origin) -> None:
+    ids = [batched(server, origin.page("l"), origin.page("m")) for _ in range(3)]
+    done = server.command("batches", "list", "--limit", "2")
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [(row[0], row[2]) for row in rows] == [(ids[2], "2"), (ids[1], "2")]
+    cursor = done.stderr.removeprefix("more: --cursor ").strip()
+    rest = json.loads(server.command("batches", "list", "--cursor", cursor, "--json").stdout)
+    assert rest["data"][0]["id"] == ids[0]
+
+
+def test_a_batch_is_cancelled(server: WindlassServer, origin: Origin) -> None:
+    origin.hold()
+    batch = batched(server, *(origin.page(f"c{number}") for number in range(20)))
+    done = server.command("batches", "cancel", batch)
+    assert done.stderr == f"what had not ended of batch {batch} is canceled\n"
+    answer = server.command("batches", "cancel", batch, "--json").stdout
+    assert json.loads(answer) == {"status": "canceled"}
+    shown = server.command("batches", "get", batch, check=False)
+    assert one_line(shown) == "20 of 20 tasks failed"
+
+
+@pytest.mark.parametrize("verb", ["get", "cancel"])
+def test_an_unknown_batch_is_status_4(server: WindlassServer, verb: str) -> None:
+    done = server.command("batches", verb, MISSING, check=False)
+    assert (done.returncode, one_line(done)) == (4, "Batch not found")
 
 
 # ---------------------------------------------------------------- keys

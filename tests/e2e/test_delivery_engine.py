@@ -129,6 +129,11 @@ async def test_a_cancelled_task_takes_its_upload_along_and_is_told(engine: Engin
     assert list(lanes) == [LANE.format(engine.account.id)]
     assert not await engine.finish(upload, job)
     assert await children(engine, task_id) == [("upload", "cancelled"), ("webhook", "waiting")]
+    tallies = (await engine.maintenance.stats()).tallies
+    assert {(one.kind, one.outcome) for one in tallies} == {
+        ("extract", "cancelled"),
+        ("upload", "cancelled"),
+    }
 
 
 async def test_an_upload_that_ends_after_a_cancel_neither_revives_nor_tells_twice(
@@ -222,7 +227,7 @@ async def test_every_attempt_of_a_delivery_is_a_row(engine: Engine) -> None:
 async def lane(engine: Engine) -> Any:
     key = LANE.format(engine.account.id)
     return await engine.database.relaxed.fetchrow(
-        "SELECT *, next_at - now() > interval '50 seconds' AS postponed FROM lane WHERE key = $1",
+        "SELECT *, next_at > now() + interval '50 seconds' AS postponed FROM lane WHERE key = $1",
         key,
     )
 
@@ -271,6 +276,33 @@ async def test_an_endpoint_that_keeps_failing_is_left_alone_but_for_a_probe(engi
     await engine.database.relaxed.execute("UPDATE lane SET open_until = now(), next_at = now()")
     assert await finish_deliveries(engine, healthy=True) == 1
     assert (await lane(engine))["open_until"] is None
+
+
+async def test_an_endpoint_is_remembered_until_its_last_retry(engine: Engine) -> None:
+    await ended_tasks(engine, 1)
+    again = {"state": State.QUEUED, "failure": DOWN, "healthy": False, "retry_in_s": 300.0}
+    await finish_deliveries(engine, **again)
+    await engine.admit_all()  # finds nothing, so that the lane is idle
+    await engine.maintenance.tidy()
+    assert (await lane(engine))["streak"] == 1
+    await engine.database.relaxed.execute("UPDATE task SET run_at = now() WHERE kind = 'webhook'")
+    await finish_deliveries(engine, healthy=True)
+    await engine.admission.admit([LANE.format(engine.account.id)])
+    await engine.maintenance.tidy()
+    assert await lane(engine) is None
+
+
+async def test_an_open_circuit_outlives_what_waited_for_it(engine: Engine) -> None:
+    await ended_tasks(engine, 1)
+    await finish_deliveries(engine, state=State.FAILED, failure=DOWN, healthy=False)
+    await engine.database.relaxed.execute(
+        "UPDATE lane SET next_at = 'infinity', open_until = now() + interval '1 minute'"
+    )
+    await engine.maintenance.tidy()
+    assert await lane(engine) is not None
+    await engine.database.relaxed.execute("UPDATE lane SET open_until = now()")
+    await engine.maintenance.tidy()
+    assert await lane(engine) is None
 
 
 async def test_pages_and_deliveries_have_room_of_their_own(database: Database) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,15 +16,13 @@ import asyncpg
 import pytest
 
 from tests.support.engine import SETTINGS, Engine
-from tests.support.postgres import emptied_database, new_database, running_postgres
+from tests.support.postgres import emptied_database, running_postgres
 from tests.support.waiting import eventually_async
-from windlass import worker
 from windlass.errors import InvalidRequest, TaskNotFound
 from windlass.model.page import Failure
 from windlass.model.request import Cookie
 from windlass.model.task import Outcome, Priority, SessionUpdate, State, Task
 from windlass.service import web_lane
-from windlass.storage import migrate
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
 from windlass.storage.database import SCHEMA, Database
@@ -47,46 +45,6 @@ async def database(server: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def engine(database: Database) -> Engine:
     return await Engine(database).open()
-
-
-# ---------------------------------------------------------------- schema
-
-
-async def catalogue(dsn: str) -> list[tuple[Any, ...]]:
-    """Columns, indexes, constraints, triggers and options of our schema, comparable."""
-    connection = await asyncpg.connect(dsn)
-    queries: Sequence[str] = (
-        f"""SELECT table_name, column_name, ordinal_position, data_type, column_default,
-            is_nullable FROM information_schema.columns WHERE table_schema = '{SCHEMA}'""",
-        f"SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = '{SCHEMA}'",
-        f"""SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
-            FROM pg_constraint WHERE connamespace = '{SCHEMA}'::regnamespace""",
-        f"""SELECT relname, relpersistence::text, reloptions::text FROM pg_class
-            WHERE relnamespace = '{SCHEMA}'::regnamespace""",
-        """SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) FROM pg_trigger
-            WHERE NOT tgisinternal""",
-        "SELECT typname, enumlabel FROM pg_enum JOIN pg_type ON pg_type.oid = enumtypid",
-    )
-    try:
-        found = [await connection.fetch(query) for query in queries]
-        return sorted((tuple(row.values()) for rows in found for row in rows), key=repr)
-    finally:
-        await connection.close()
-
-
-async def test_a_migrated_database_equals_a_fresh_one(server: str) -> None:
-    fresh = await new_database(server)
-    stepped = await new_database(server)
-    await migrate(fresh)
-    await migrate(stepped, from_steps=True)
-    assert await catalogue(fresh) == await catalogue(stepped)
-    assert len(await catalogue(fresh)) > 100
-
-
-async def test_processes_that_migrate_at_once_do_not_collide(server: str) -> None:
-    dsn = await new_database(server)
-    versions = await asyncio.gather(*(migrate(dsn) for _ in range(8)))
-    assert len(set(versions)) == 1
 
 
 # ---------------------------------------------------------------- life
@@ -348,6 +306,17 @@ async def test_an_outcome_from_before_a_recovery_still_counts(engine: Engine) ->
     assert await engine.state(task_id) == State.SUCCEEDED
 
 
+async def test_an_outcome_whose_answer_got_lost_counts_once(engine: Engine) -> None:
+    (task_id,) = await engine.accept()
+    await engine.admit_all()
+    (job,) = await engine.jobs()
+    task = await engine.claim(job)
+    again = {"state": State.QUEUED, "failure": Failure("dns_failed", "no", retryable=True)}
+    assert await engine.finish(task, job, **again)
+    assert not await engine.finish(task, job, **again)
+    assert (await engine.tasks.get(engine.account, task_id)).failures == 1
+
+
 async def test_a_released_worker_loses_its_leases_at_once(engine: Engine) -> None:
     await engine.accept()
     await engine.admit_all()
@@ -382,6 +351,101 @@ async def test_an_outcome_survives_a_deadlock(engine: Engine) -> None:
     assert await engine.state(task_id) == State.SUCCEEDED
 
 
+@asynccontextmanager
+async def locked(engine: Engine, task_id: UUID) -> AsyncIterator[None]:
+    """Holds a task as a cancel of many would that has come that far."""
+    other = await asyncpg.connect(engine.database.dsn, server_settings={"search_path": SCHEMA})
+    try:
+        async with other.transaction():
+            await other.execute("SELECT FROM task WHERE id = $1 FOR UPDATE", task_id)
+            yield
+    finally:
+        await other.close()
+
+
+async def somebody_waits(engine: Engine) -> bool:
+    return bool(
+        await engine.database.relaxed.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    )
+
+
+async def free_tasks(engine: Engine) -> set[UUID]:
+    rows = await engine.database.relaxed.fetch("SELECT id FROM task FOR UPDATE SKIP LOCKED")
+    return {row["id"] for row in rows}
+
+
+async def test_admission_waits_for_no_task_that_somebody_else_is_ending(engine: Engine) -> None:
+    first, *_ = await engine.accept(6)
+    await engine.accept(lane="web:other.test:80", id=UUID(int=1))
+    async with locked(engine, first), locked(engine, UUID(int=1)):
+        assert await engine.admit_all() == 5
+    # Neither lane has gone to sleep over it.
+    assert await engine.admit_all() == 2
+
+
+async def test_a_lane_left_out_for_lack_of_room_stays_awake(database: Database) -> None:
+    engine = await Engine(database).open(slots=1)
+    first, _ = await engine.accept(2)
+    await engine.accept(lane="web:other.test:80")
+    async with locked(engine, first):
+        assert (await engine.admission.admit()).admitted == 1
+    asleep = "SELECT count(*) FROM lane WHERE next_at = 'infinity'"
+    assert await database.relaxed.fetchval(asleep) == 0
+
+
+async def test_claims_and_a_cancel_lock_uploads_before_others(engine: Engine) -> None:
+    page, upload = UUID(int=1), UUID(int=2)
+    await engine.accept(id=page)
+    await engine.accept(id=upload, kind="upload")
+    await engine.admit_all()
+    jobs = await engine.jobs()
+    async with locked(engine, upload):
+        claiming = asyncio.gather(*(engine.claim(job) for job in jobs))
+        await eventually_async(lambda: somebody_waits(engine), "the claim waits")
+        assert await free_tasks(engine) == {page}
+    tasks = await claiming
+    async with locked(engine, upload):
+        ending = asyncio.gather(
+            *(engine.finish(task, job) for task, job in zip(tasks, jobs, strict=True))
+        )
+        await eventually_async(lambda: somebody_waits(engine), "the outcomes wait")
+        assert await free_tasks(engine) == {page}
+    assert all(await ending)
+
+
+OFTEN: dict[str, list[Any]] = {
+    "admission_room": [],
+    "lock_due_lanes": [64, ["web:site.test:80"], "task"],
+    "promote_delayed": [1000],
+    "recover_tasks": [],
+    "unarmed_lanes": [],
+    "oldest_parked": [],
+    "queue_depths": [],
+    "expire_results": [60.0, 500],
+    "expire_waiting": [60.0, 500, "x", "x"],
+    "expire_deliveries": [60.0, 500, "x", "x"],
+    "purge_tasks": [60.0, 500],
+}
+
+
+def scanned(plan: dict[str, Any]) -> set[str]:
+    """The tables that a plan reads from end to end."""
+    below = [scanned(part) for part in plan.get("Plans", [])]
+    mine = {plan["Relation Name"]} if plan["Node Type"] == "Seq Scan" else set()
+    return mine.union(*below)
+
+
+@pytest.mark.parametrize("name", OFTEN)
+async def test_what_runs_all_the_time_finds_its_tasks_by_an_index(
+    engine: Engine, name: str
+) -> None:
+    async with engine.database.relaxed.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        statement = await connection.prepare(engine.database.sql(name))
+        (plan,) = await statement.explain(*OFTEN[name])
+    assert scanned(plan["Plan"]) <= {"pgqueuer", "worker"}
+
+
 async def test_what_cannot_be_stored_takes_no_others_along(engine: Engine) -> None:
     good, bad, fine = engine.new_task(), engine.new_task(lane="a\x00b"), engine.new_task()
     answers = await asyncio.gather(
@@ -403,109 +467,6 @@ async def test_a_message_that_no_encoding_carries_is_stored_all_the_same(engine:
 
 def test_the_name_of_a_lane_fits_an_index() -> None:
     assert len(web_lane(f"http://{'x' * 9000}.test/")) < 300
-
-
-class Broken:
-    """A kind that cannot even read its task, as after an upgrade."""
-
-    def __init__(self, *_: object) -> None: ...
-
-    async def handle(self, task: Task) -> Outcome:
-        raise ValueError(task.request)
-
-    def give_up(self, task: Task, outcome: Outcome) -> Outcome:
-        raise ValueError(task.request)
-
-    async def aclose(self) -> None: ...
-
-
-async def test_a_task_that_cannot_be_read_ends_all_the_same(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Broken})
-    settings = replace(SETTINGS, data=tmp_path, max_attempts=1)
-    (task_id,) = await engine.accept()
-    stop = asyncio.Event()
-    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
-
-    async def ended() -> bool:
-        return await engine.state(task_id) == State.FAILED
-
-    await eventually_async(ended, "the task fails")
-    stop.set()
-    await working
-
-
-class Counting:
-    """A kind that takes its time and counts how many run at once."""
-
-    running = 0
-    most = 0
-    cancelled = 0
-
-    def __init__(self, *_: object) -> None: ...
-
-    async def handle(self, task: Task) -> Outcome:
-        Counting.running += 1
-        Counting.most = max(Counting.most, Counting.running)
-        try:
-            await asyncio.sleep(30 if task.input == '"slow"' else 0.05)
-        except asyncio.CancelledError:
-            Counting.cancelled += 1
-            raise
-        finally:
-            Counting.running -= 1
-        return Outcome(state=State.SUCCEEDED)
-
-    def give_up(self, task: Task, outcome: Outcome) -> Outcome:
-        return outcome
-
-    async def aclose(self) -> None: ...
-
-
-async def test_tasks_that_may_be_killing_workers_do_not_run_side_by_side(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Counting})
-    monkeypatch.setattr(Counting, "most", 0)
-    ids = await engine.accept(3)
-    await engine.database.relaxed.execute("UPDATE task SET losses = 2")
-    settings = replace(SETTINGS, data=tmp_path)
-    stop = asyncio.Event()
-    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
-
-    async def all_done() -> bool:
-        return all([await engine.state(task_id) == State.SUCCEEDED for task_id in ids])
-
-    await eventually_async(all_done, "the innocent succeed")
-    stop.set()
-    await working
-    assert Counting.most == 1
-
-
-async def test_a_cancel_whose_notice_got_lost_still_stops_the_attempt(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Counting})
-    monkeypatch.setattr("windlass.worker.RECOVER_S", 0.2)
-    monkeypatch.setattr(Counting, "cancelled", 0)
-    (task_id,) = await engine.accept(input='"slow"')
-    settings = replace(SETTINGS, data=tmp_path)
-    stop = asyncio.Event()
-    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
-
-    async def started() -> bool:
-        return Counting.running == 1
-
-    async def stopped() -> bool:
-        return Counting.cancelled == 1
-
-    await eventually_async(started, "the attempt runs")
-    await engine.database.relaxed.execute("UPDATE task SET state = 'cancelled'")
-    await eventually_async(stopped, "the attempt is stopped")
-    assert await engine.state(task_id) == State.CANCELLED
-    stop.set()
-    await working
 
 
 # ---------------------------------------------------------------- lists and retention

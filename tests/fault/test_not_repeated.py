@@ -8,6 +8,7 @@ import pytest
 from nimble_python import Nimble
 
 from tests.conftest import StartServer
+from tests.support.blows import lazy_disk, strike
 from tests.support.origin import Origin
 from tests.support.server import WindlassServer
 from tests.support.waiting import eventually
@@ -27,12 +28,18 @@ def stop_and_start(server: WindlassServer) -> None:
     server.start()
 
 
+def cut_the_power(server: WindlassServer) -> None:
+    strike(server, "everything")
+
+
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("interrupt", [kill_worker, stop_and_start])
+@pytest.mark.parametrize("interrupt", [kill_worker, stop_and_start, cut_the_power])
 def test_an_interrupted_post_fails_while_a_get_runs_again(
     start_server: StartServer, origin: Origin, interrupt: Any
 ) -> None:
     server = start_server(rate_limit="0", grace="0")
+    if interrupt is cut_the_power:
+        lazy_disk(server)
     origin.hold()
     with Nimble(base_url=server.url, api_key=server.api_key) as nimble:
         post = submit(nimble, origin.page("order"), "POST")

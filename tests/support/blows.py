@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from dataclasses import dataclass
 
-from tests.support.server import WindlassServer
+from tests.support.server import WindlassServer, send
 from tests.support.waiting import eventually
 
 VICTIMS = ("one worker", "worker", "api", "postgres", "everything")
@@ -18,6 +19,13 @@ class Blow:
 
     killed_at: float
     restarted_at: float
+
+
+def lazy_disk(server: WindlassServer) -> None:
+    """From now on PostgreSQL writes down only what somebody waits for; a kill forgets the rest."""
+    backends = server.processes("backend")
+    (writer,) = (one for one in backends if "walwriter" in " ".join(one.command))
+    send(writer.pid, signal.SIGSTOP)
 
 
 def strike(server: WindlassServer, victim: str, moment: random.Random | None = None) -> Blow:

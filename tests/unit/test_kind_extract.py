@@ -35,8 +35,12 @@ class World:
     def __init__(self, answer: Extraction | Exception = PAGE) -> None:
         self.answer = answer
         self.sent = 0
+        self.settled = 0
         self.database: Exception | None = None
         self.kind = Extract(SimpleNamespace(settings=Settings(), tasks=self, extractor=self))  # type: ignore[arg-type]
+
+    async def settle_start(self, task: Task) -> None:
+        self.settled += 1
 
     async def extract(self, request: ExtractRequest, jar: object) -> Extraction:
         self.sent += 1
@@ -126,3 +130,10 @@ async def test_a_database_that_was_away_before_costs_a_start_but_not_the_task() 
     assert outcome.retry_in_s > 0
     world.database = None
     assert (await world.handle("POST", attempt=2, failures=1)).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize(("method", "settled"), [("GET", 0), ("PUT", 0), ("POST", 1), ("PATCH", 1)])
+async def test_only_what_is_never_repeated_waits_for_the_disk(method: str, settled: int) -> None:
+    world = World()
+    await world.handle(method)
+    assert (world.sent, world.settled) == (1, settled)

@@ -42,10 +42,11 @@ def show_batch(batch_id: str, wait: bool, as_json: bool, data: Path | None) -> N
     else:
         headings = ("id", "state", "created", "status", "url", "error")
         print_table(headings, [task_row(task) for task in tasks])
-        note(f"{batch['completed_count']} of {len(batch['tasks'])} tasks have ended")
-    failed = sum(task["state"] == "error" for task in tasks)
+    failed, count = sum(task["state"] == "error" for task in tasks), len(batch["tasks"])
     if failed:
-        raise TargetError(f"{failed} of {len(batch['tasks'])} tasks failed")
+        raise TargetError(f"{failed} of {count} tasks failed")
+    if not as_json:
+        note(f"{batch['completed_count']} of {count} tasks have ended")
 
 
 def cancel(batch_id: str, as_json: bool, data: Path | None) -> None:

@@ -55,6 +55,7 @@ class Extract:
             result = _render(task, request, None, failure)
             return Outcome(state=State.FAILED, failure=failure, result=result)
         try:
+            await self._tasks.settle_start(task)
             return await self._handle(task, request)
         except DatabaseUnavailable as error:
             # Before anything was sent; counted, so that the next start knows.

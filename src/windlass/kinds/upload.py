@@ -42,7 +42,11 @@ class UploadResult:
         started = time.perf_counter()
         try:
             parent = await self._tasks.parent(task)
-            await self._store(upload, parent, again=task.attempt > self._first)
+            again = task.attempt > self._first
+            if not again and upload.url.startswith("gs://"):
+                # An object that is there counts as ours on a repeat, so a repeat must know itself.
+                await self._tasks.settle_start(task)
+            await self._store(upload, parent, again=again)
         except _FAILS as error:
             return self._failed(task, Failure.of(error), _sight(started))
         return Outcome(state=State.SUCCEEDED, sight=_sight(started))

@@ -44,5 +44,5 @@ async def _end(
         news = following.webhooks_for(ended) if tell else []
         if news:
             await connection.execute(sql("insert_tasks"), *new_columns(news))
-        await announce(connection, sql("add_tallies"), ended)
+        await announce(connection, sql("add_tallies"), [*ended, *uploads])
         return [*ended_ids, *(row["id"] for row in uploads)], [task.lane for task in news]

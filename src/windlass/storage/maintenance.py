@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from windlass.errors import DeliveryExpired, TaskExpired
@@ -58,7 +59,7 @@ class Maintenance:
             await connection.execute(
                 sql("insert_tasks"), *new_columns(following.webhooks_for(rows))
             )
-            return len(rows) == SLICE
+            return len(rows) >= SLICE
 
     async def _expire_deliveries(self) -> bool:
         """Fails a slice of the deliveries that nobody took in time; an upload's parent with it."""
@@ -76,6 +77,11 @@ class Maintenance:
                 sql("insert_tasks"), *new_columns(following.webhooks_for(parents))
             )
             return len(rows) == SLICE
+
+    async def oldest_parked(self) -> datetime | None:
+        """Since when the task that has waited longest for its upload does so; None: none waits."""
+        row = await self._database.fetch_row("oldest_parked")
+        return row["since"] if row else None
 
     async def stats(self) -> Stats:
         """The numbers that concern all processes together."""

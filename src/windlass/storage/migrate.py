@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import asyncpg
@@ -42,16 +43,15 @@ async def migrate(dsn: str, *, from_steps: bool = False, wait_s: float = 30.0) -
     try:
         if connection.get_server_version()[0] * 10000 < MINIMUM_SERVER:
             raise SettingsError("WINDLASS_DATABASE_URL must name a PostgreSQL 14 or later")
-        async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            return await _bring(connection, from_steps)
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)  # until the connection ends
+        return await _bring(connection, from_steps)
     finally:
         await connection.close()
 
 
 async def _bring(connection: asyncpg.Connection, from_steps: bool) -> int:
     await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-    await connection.execute(f"SET LOCAL search_path TO {SCHEMA}")
+    await connection.execute(f"SET search_path TO {SCHEMA}")
     have = await _version(connection)
     want = newest()
     if have > want:
@@ -59,19 +59,26 @@ async def _bring(connection: asyncpg.Connection, from_steps: bool) -> int:
             f"the database is at schema version {have}, this Windlass knows {want}: upgrade it"
         )
     if have == 0 and not from_steps:
-        await connection.execute((FOLDER / "schema.sql").read_text(encoding="utf-8"))
-        await queue.install(connection)
-        done = sorted(steps())
-    else:
-        done = [version for version in sorted(steps()) if version > have]
-        for version in done:
-            await connection.execute(steps()[version])
-            if version == 1:
-                await queue.install(connection)
-    await connection.executemany(
-        "INSERT INTO schema_version (version) VALUES ($1)", [(version,) for version in done]
-    )
+        async with connection.transaction():
+            await connection.execute((FOLDER / "schema.sql").read_text(encoding="utf-8"))
+            await queue.install(connection)
+            await _note(connection, sorted(steps()))
+        return want
+    for version in sorted(steps()):
+        if version > have:
+            # One by one: what adds a value to an enum ends before what uses the value.
+            async with connection.transaction():
+                await connection.execute(steps()[version])
+                if version == 1:
+                    await queue.install(connection)
+                await _note(connection, [version])
     return want
+
+
+async def _note(connection: asyncpg.Connection, versions: Sequence[int]) -> None:
+    await connection.executemany(
+        "INSERT INTO schema_version (version) VALUES ($1)", [(version,) for version in versions]
+    )
 
 
 async def _version(connection: asyncpg.Connection) -> int:

@@ -127,10 +127,9 @@ CROSS JOIN LATERAL (VALUES ('task', alive.task), ('delivery', alive.delivery)) A
 -- Lanes of a pool whose next task may start, the one that waited longest first, and full lanes in
 -- which a task has ended; lanes that another process is serving are passed over.
 SELECT key FROM lane
-WHERE pool = $3 AND (
+WHERE pool = $3 AND next_at < 'infinity' AND (
     next_at <= now()
-    OR (key = ANY($2::text[]) AND delay_s = 0 AND next_at < 'infinity'
-        AND (open_until IS NULL OR open_until <= now()))
+    OR (key = ANY($2::text[]) AND delay_s = 0 AND (open_until IS NULL OR open_until <= now()))
 )
 ORDER BY next_at LIMIT $1
 FOR UPDATE SKIP LOCKED;
@@ -184,13 +183,16 @@ WITH room AS MATERIALIZED (
     ) AS picked
     -- The order of the lanes; sorting here would look into all of them for every free place.
     LIMIT $2
+), mine AS (
+    -- Whoever holds lanes waits for no task: outcomes hold tasks and wait for lanes.
+    SELECT task.id FROM task JOIN head USING (id)
+    WHERE task.state = 'waiting' FOR NO KEY UPDATE OF task SKIP LOCKED
 ), admitted AS (
-    UPDATE task SET state = 'admitted', modified_at = now()
-    FROM head WHERE task.id = head.id AND task.state = 'waiting'
+    UPDATE task SET state = 'admitted', modified_at = now() FROM mine WHERE task.id = mine.id
     RETURNING task.id, task.lane, task.priority
 ), served AS (
-    SELECT room.key, count(admitted.id) AS taken, room.free, room.delay_s
-    FROM room LEFT JOIN admitted ON admitted.lane = room.key
+    SELECT room.key, count(head.id) AS found, count(admitted.id) AS taken, room.free, room.delay_s
+    FROM room LEFT JOIN head USING (key) LEFT JOIN admitted ON admitted.id = head.id
     GROUP BY room.key, room.free, room.delay_s
 ), moved AS (
     UPDATE lane SET next_at = CASE
@@ -198,9 +200,9 @@ WITH room AS MATERIALIZED (
             THEN now() + make_interval(secs => served.delay_s)
         -- A full lane is looked at again when one of its tasks ends; the second is the floor.
         WHEN served.free <= served.taken THEN now() + interval '1 second'
-        WHEN served.taken > 0 THEN now()
+        WHEN served.found > 0 THEN now()
         -- Nothing was there to take: idle, unless the room of this round ran out first.
-        WHEN (SELECT count(*) FROM admitted) < $2 THEN 'infinity'::timestamptz
+        WHEN (SELECT count(*) FROM head) < $2 THEN 'infinity'::timestamptz
         -- It keeps its place among those that wait.
         ELSE least(lane.next_at, now())
     END
@@ -247,7 +249,7 @@ WHERE waiting.lane IS NOT NULL AND (lane.key IS NULL OR lane.next_at = 'infinity
 WITH old AS (
     SELECT id, state, attempt, worker, started_at, modified_at FROM task
     WHERE id = ANY($1::uuid[]) AND state IN ('admitted', 'running')
-    ORDER BY id FOR UPDATE
+    ORDER BY kind <> 'upload', id FOR UPDATE
 ), lost AS (
     INSERT INTO attempt (task_id, number, worker, started_at, finished_at, outcome, code)
     SELECT id, attempt, worker, started_at, now(), 'lost', 'worker_lost' FROM old
@@ -265,9 +267,15 @@ RETURNING task.id, task.account_id, account.name AS account, task.kind, task.api
     task.failure_message, task.result_address, task.result_expired, task.listed, task.lane,
     task.priority, task.delivery, task.parent_id, task.group_id;
 
+-- name: settle
+-- A durable commit of nothing: all that was committed before is on the disk with it.
+SELECT pg_logical_emit_message(true, 'windlass', '');
+
 -- name: apply_outcomes
 -- Ends, parks or sends back the attempts that are still the task's newest; late ones are dropped
--- whole. "running" parks: the task is done, and its upload will end it.
+-- whole. "running" parks: the task is done, and its upload will end it. Uploads are locked first,
+-- as a cancel does. One that waits may have been sent back by this very outcome, in a transaction
+-- whose answer was lost.
 WITH outcome AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[],
@@ -275,9 +283,13 @@ WITH outcome AS (
     ) AS o (id, attempt, state, status_code, code, message, result_address, retry_in_s, counts)
 ), mine AS (
     SELECT task.id, task.worker, task.started_at FROM task JOIN outcome USING (id)
-    WHERE task.attempt = outcome.attempt
-        AND task.state IN ('running', 'waiting', 'admitted')
-    ORDER BY task.id FOR UPDATE OF task
+    WHERE task.attempt = outcome.attempt AND (
+        task.state = 'running'
+        OR task.state IN ('waiting', 'admitted') AND NOT EXISTS (
+            SELECT 1 FROM attempt WHERE task_id = task.id AND number = task.attempt
+        )
+    )
+    ORDER BY task.kind <> 'upload', task.id FOR UPDATE OF task
 ), unsuccessful AS (
     INSERT INTO attempt (
         task_id, number, worker, started_at, finished_at, outcome, code, message
@@ -346,7 +358,7 @@ RETURNING task.id, task.account_id, task.kind, task.api, task.delivery, task.sta
 
 -- name: troubled_lanes
 -- Of these lanes, those whose circuit breaker has something to remember or to learn.
-SELECT key, proven, streak, recent, open_until, probe_s FROM lane
+SELECT key, proven, streak, recent, open_until, probe_s, clock_timestamp() AS now FROM lane
 WHERE key = ANY($1::text[])
     AND (key = ANY($2::text[]) OR NOT proven OR recent IS NOT NULL OR open_until IS NOT NULL)
 ORDER BY key FOR UPDATE;
@@ -420,7 +432,7 @@ RETURNING task.id, task.account_id, task.kind, task.api, task.delivery, task.pri
 UPDATE task SET state = 'cancelled', modified_at = now(), finished_at = now(),
     failure_code = 'canceled', failure_message = 'canceled'
 WHERE parent_id = ANY($1::uuid[]) AND kind = 'upload' AND finished_at IS NULL
-RETURNING id;
+RETURNING id, kind, priority, state::text, failure_code AS code, 0::double precision AS seconds;
 
 -- name: insert_group
 -- A group; its tasks follow in the same transaction.
@@ -617,6 +629,10 @@ WITH old AS (
 UPDATE task SET result_expired = true FROM old WHERE task.id = old.id
 RETURNING task.id;
 
+-- name: oldest_parked
+-- Since when the task that has waited longest for its upload does so.
+SELECT min(modified_at) AS since FROM task WHERE state = 'delivering';
+
 -- name: purge_tasks
 -- Tasks long past their time, a slice per call; not before their news has been delivered.
 WITH old AS (
@@ -631,12 +647,20 @@ WITH old AS (
 DELETE FROM task USING old WHERE task.id = old.id RETURNING task.id;
 
 -- name: expire_waiting
--- Tasks that were never started in time fail, a slice per call.
-WITH old AS (
+-- Tasks that were never started in time fail, a slice per call. The orders are those of indexes that
+-- hold such tasks only.
+WITH waiting AS (
     SELECT id FROM task
-    WHERE state IN ('waiting', 'delayed') AND attempt = 0 AND tried_since IS NULL
+    WHERE state = 'waiting' AND attempt = 0 AND tried_since IS NULL
         AND created_at < now() - make_interval(secs => $1)
-    LIMIT $2 FOR UPDATE SKIP LOCKED
+    ORDER BY lane, account_id, priority, run_at LIMIT $2 FOR UPDATE SKIP LOCKED
+), delayed AS (
+    SELECT id FROM task
+    WHERE state = 'delayed' AND attempt = 0 AND tried_since IS NULL
+        AND created_at < now() - make_interval(secs => $1)
+    ORDER BY run_at LIMIT $2 FOR UPDATE SKIP LOCKED
+), old AS (
+    SELECT id FROM waiting UNION ALL SELECT id FROM delayed
 )
 UPDATE task SET state = 'failed', modified_at = now(), finished_at = now(),
     failure_code = $3, failure_message = $4
@@ -666,21 +690,26 @@ WITH old AS (
 DELETE FROM session USING old WHERE session.account_id = old.account_id AND session.id = old.id;
 
 -- name: purge_idle_lanes
--- Lanes that nothing has used lately; they come back when needed. Those in use are passed over:
--- waiting for them in another order than arm_lanes would be a deadlock.
+-- Lanes that nothing has used lately; they come back when needed. A circuit breaker is kept while it
+-- is open, and while anything is to be tried again. Those in use are passed over: waiting for them
+-- in another order than arm_lanes would be a deadlock.
 WITH idle AS (
-    SELECT key FROM lane WHERE next_at = 'infinity'
-        AND NOT EXISTS (SELECT 1 FROM task WHERE task.lane = lane.key
-            AND state IN ('waiting', 'admitted', 'running'))
+    SELECT key FROM lane WHERE next_at = 'infinity' AND (open_until IS NULL OR open_until < now())
+        AND NOT EXISTS (SELECT 1 FROM task WHERE lane = key AND state = 'waiting')
+        AND NOT EXISTS (SELECT 1 FROM task WHERE lane = key AND state IN ('admitted', 'running'))
+        AND NOT EXISTS (SELECT 1 FROM task WHERE lane = key AND state = 'delayed')
     FOR UPDATE SKIP LOCKED
 )
 DELETE FROM lane USING idle WHERE lane.key = idle.key;
 
 -- name: queue_depths
 -- How many tasks of each kind are in each unfinished state and how long the oldest has waited.
+-- Spelled out so that the ended ones are not looked at: an index for each.
 SELECT kind, state::text, count(*) AS count,
     coalesce(extract(epoch FROM now() - min(created_at)), 0)::double precision AS oldest_s
-FROM task WHERE state IN ('delayed', 'waiting', 'admitted', 'running', 'delivering')
+FROM task
+WHERE state = 'delayed' OR state = 'waiting' OR state IN ('admitted', 'running')
+    OR state = 'delivering'
 GROUP BY kind, state;
 
 -- name: open_circuits

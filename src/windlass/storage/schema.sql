@@ -94,6 +94,8 @@ CREATE TABLE task (
 -- The head of a lane: every account's next task without looking at any other.
 CREATE INDEX task_waiting ON task (lane, account_id, priority, run_at) WHERE state = 'waiting';
 CREATE INDEX task_delayed ON task (run_at) WHERE state = 'delayed';
+-- Results that must not expire yet: their uploads wait.
+CREATE INDEX task_parked ON task (modified_at) WHERE state = 'delivering';
 -- What a lane's concurrency is counted over.
 CREATE INDEX task_occupying ON task (lane) WHERE state IN ('admitted', 'running');
 CREATE INDEX task_listing ON task (account_id, created_at DESC, id DESC) WHERE listed;

@@ -17,11 +17,16 @@ from windlass.errors import TaskNotFound
 from windlass.model.account import Account
 from windlass.model.request import Cookie
 from windlass.model.task import ListPage, NewTask, Task
-from windlass.storage.batcher import Batcher
+from windlass.storage.batcher import Batcher, Weight
 from windlass.storage.cancelling import cancel
 from windlass.storage.cursors import cursor_at, position_of
 from windlass.storage.database import Database, retrying
 from windlass.storage.rows import REFUSED, new_columns, to_task
+
+_ACCEPTED: Weight[NewTask] = Weight(
+    lambda task: 32_000 + len(task.input) + len(task.request), 16_000_000
+)
+"""At most 500 tasks, and 16 MB, in one statement."""
 
 
 class Tasks:
@@ -30,10 +35,11 @@ class Tasks:
     def __init__(self, database: Database, worker: str = "") -> None:
         self._database = database
         self._worker = worker
-        self._accepting = Batcher(self._insert, limit=500, lanes=2, alone_on=REFUSED)
+        self._accepting = Batcher(self._insert, limit=_ACCEPTED, lanes=2, alone_on=REFUSED)
         # Does not linger: the worker takes, and claims, in bulk as it is.
         self._claiming = Batcher(self._claim, limit=200)
         self._reading = Batcher(self._parents, limit=500, lanes=2)
+        self._settling = Batcher(self._settle)
 
     # ------------------------------------------------------------ accept and claim
 
@@ -61,6 +67,18 @@ class Tasks:
         rows = await self._database.fetch("claim_tasks", list(set(ids)), self._worker)
         by_id = {row["id"]: to_task(row) for row in rows}
         return [by_id.get(task_id) for task_id in ids]
+
+    async def settle_start(self, task: Task) -> None:
+        """Returns when a task's start is on the disk: whatever dies, the next has another number.
+
+        Claims do not wait for it, so a crash of the database may forget the latest. For attempts
+        that must know whether they are the first. Raises DatabaseUnavailable.
+        """
+        await self._settling.call(task)
+
+    async def _settle(self, tasks: Sequence[Task]) -> Sequence[None]:
+        await self._database.execute("settle", durable=True)
+        return [None] * len(tasks)
 
     # ------------------------------------------------------------ read
 

@@ -1,0 +1,75 @@
+"""Do 100 dead endpoints slow webhooks to the live ones? Half refuse, half take and never answer.
+
+In turn on one server: without them, with them at the moment they get work, and with them standing
+by while circuits open and attempts hang.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from bench import load
+from bench.deliver_scene import (
+    SECRET,
+    WORKERS,
+    Receiver,
+    Run,
+    live_run,
+    receiver,
+    script,
+    spread,
+    tell,
+    until_none,
+)
+from tests.support.server import running
+
+ROUNDS = 3
+DEAD_ENDPOINTS = 100
+FOR_EACH_DEAD = 20
+# As a cancel does; workers look for what was cancelled every few seconds.
+_CLEAR = """
+UPDATE task SET state = 'cancelled', modified_at = now(), finished_at = now()
+WHERE lane ~ '/(hang|gone)/' AND finished_at IS NULL
+"""
+_HELD = "SELECT count(*) FROM pgqueuer"
+
+
+class Dead(msgspec.Struct, frozen=True):
+    """Webhooks to the live endpoints, by round."""
+
+    without: list[Run]
+    arriving: list[Run]
+    standing: list[Run]
+
+
+async def measure() -> Dead:
+    """The answer."""
+    found = Dead([], [], [])
+    with (
+        script("lean_receiver.py") as (pid, ports),
+        TemporaryDirectory(prefix="windlass-bench-") as folder,
+        running(Path(folder) / "data", WORKERS, webhook_secret=SECRET) as server,
+    ):
+        target = await receiver(pid, ports)
+        database = await load.connect(server)
+        try:
+            await live_run(server, database, target)
+            for number in range(ROUNDS):
+                found.without.append(await live_run(server, database, target))
+                await tell(database, spread(_dead(target, number), DEAD_ENDPOINTS * FOR_EACH_DEAD))
+                found.arriving.append(await live_run(server, database, target))
+                found.standing.append(await live_run(server, database, target))
+                await database.execute(_CLEAR)
+                await until_none(lambda: database.fetchval(_HELD))
+        finally:
+            await database.close()
+    return found
+
+
+def _dead(target: Receiver, turn: int) -> list[str]:
+    half = range(DEAD_ENDPOINTS // 2)
+    hanging = [target.url(f"hang/{turn}/{number}") for number in half]
+    return hanging + [target.refused(f"gone/{turn}/{number}") for number in half]
