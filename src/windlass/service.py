@@ -333,7 +333,7 @@ class Service:
         return page
 
     async def crawl(self, account: Account, crawl_id: UUID) -> Crawl:
-        """One crawl of the account. Raises CrawlNotFound."""
+        """One crawl of the account. Raises GroupNotFound."""
         return await self._crawls.get(account, crawl_id)
 
     async def crawl_pages(self, crawl: Crawl) -> AsyncIterator[tuple[CrawlPage, ...]]:
@@ -354,7 +354,7 @@ class Service:
         return await self._crawls.list(account, cursor, limit, state)
 
     async def cancel_crawl(self, account: Account, crawl_id: UUID) -> None:
-        """Ends a crawl and its pages that have not ended. Raises CrawlNotFound."""
+        """Ends a crawl and its pages that have not ended. Raises GroupNotFound."""
         self._arm(await self._crawls.cancel(account, crawl_id))
 
     # ------------------------------------------------------------ deliveries

@@ -14,7 +14,7 @@ import msgspec
 from windlass.api.call import Call, Reply
 from windlass.api.verbs import Verbs
 from windlass.buckets.places import allowed
-from windlass.errors import CrawlNotFound
+from windlass.errors import GroupNotFound
 from windlass.model.crawl import Crawl, CrawlList, NewCrawl
 from windlass.model.task import State
 from windlass.settings import Settings
@@ -142,6 +142,6 @@ def _read_query(call: Call) -> CrawlQuery:
 def _crawl_id(call: Call) -> UUID:
     crawl_id = call.path_id("crawl_id")
     if crawl_id is None:
-        raise CrawlNotFound
+        raise GroupNotFound("Crawl not found")
     call.task_id = crawl_id
     return crawl_id

@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from windlass.errors import Problem
 from windlass.frontier import patterns
+from windlass.frontier.identity import MAX_URL
 from windlass.model.crawl import CrawlPlan, Sitemaps
 from windlass.model.delivery import DeliveryOptions, Webhook
 from windlass.model.request import ExtractRequest
@@ -49,7 +50,10 @@ Patterns = Annotated[
         description="Regular expressions (RE2), each found in a URL's path or else in the URL.",
     ),
 ]
-Name = Annotated[str, Meta(max_length=256, description="A label of your own.")]
+Name = Annotated[
+    str,
+    Meta(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$", description="A label of your own."),
+]
 
 
 class CrawlBody(msgspec.Struct, kw_only=True):
@@ -174,6 +178,9 @@ def _read(body: CrawlBody, document: dict[str, Any], reading: Reading) -> CrawlW
         webhook = read_callback(document["callback"], ("callback",), reading)
     delivery = _delivery(document, options, webhook, reading)
     request = _page_request(document, options, reading)
+    if len(url) > MAX_URL:
+        message = f"must NOT have more than {MAX_URL} characters"
+        reading.wrong(("url",), message, "maxLength", {"limit": MAX_URL})
     if authorization and body.allow_external_links:
         message = "must NOT hold a password when allow_external_links sends it to other hosts"
         reading.wrong(("url",), message, "not", {"property": "allow_external_links"})
