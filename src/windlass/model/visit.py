@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from windlass.model.outline import Outline
 from windlass.model.request import ExtractRequest
 
 
@@ -53,6 +54,13 @@ class Fingerprint(msgspec.Struct, frozen=True):
     """Bytes of the text."""
     units: bytes
     """At most 1,024 units, those with the smallest hashes, as array("Q"): hash << 32 | bytes."""
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """What a page-reading process sees for a crawl: where the page leads, and its text's print."""
+
+    outline: Outline
+    fingerprint: Fingerprint | None = None
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):

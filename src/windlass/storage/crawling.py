@@ -61,6 +61,8 @@ class Ended(NamedTuple):
     task_id: UUID
     kind: str
     visit: Visit
+    goes_on: bool = False
+    """Whether it has made a task that goes on with its work."""
 
 
 class Moved(NamedTuple):
@@ -113,6 +115,7 @@ class Crawling:
         self._tasks: list[NewTask] = []
         self._standings: dict[str, Standing] = {}
         self._changed: set[str] = set()
+        self._busy = False
         self._turn = IDLE
         self._room = 0
 
@@ -122,6 +125,7 @@ class Crawling:
         if self._crawl.state not in _GOING_ON:
             return Moved([], frozenset())
         by_task = {one.task_id: one for one in ended if one.kind in CRAWL_TASKS}
+        self._busy = any(one.goes_on for one in by_task.values())
         rows = await self._fetch("pages_of_tasks", list(by_task), self._crawl.id)
         silent = await self._enter(by_task, rows)
         await self._go_on()
@@ -227,7 +231,8 @@ class Crawling:
             self._plan = msgspec.structs.replace(self._plan, moved_to=visit.moved_to)
         if self._plan.sitemap != "skip":
             crawl = self._crawl
-            self._tasks.append(sitemaps_task(crawl.id, crawl.account_id, self._plan))
+            where = self._plan.moved_to or self._plan.url
+            self._tasks.append(sitemaps_task(crawl.id, crawl.account_id, where))
 
     # ------------------------------------------------------------ what becomes of URLs
 
@@ -326,7 +331,7 @@ class Crawling:
             await self._connection.execute(sql, *new_columns(self._tasks))
 
     async def _end_if_done(self) -> None:
-        if self._tasks or self._turn != IDLE:
+        if self._tasks or self._busy or self._turn != IDLE:
             return
         crawl = self._crawl
         (row,) = await self._fetch("crawl_end", crawl.id)

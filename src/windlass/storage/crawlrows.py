@@ -134,19 +134,19 @@ def page_task(
     )
 
 
-def sitemaps_task(crawl_id: UUID, account_id: int, plan: CrawlPlan) -> NewTask:
-    """The task that reads the sitemaps of a crawl's site."""
+def sitemaps_task(crawl_id: UUID, account_id: int, url: str, request: str = "{}") -> NewTask:
+    """The task that reads one sitemap: the one at `url`, or the first of that page's site if the
+    request does not say what is left."""
     return NewTask(
         id=uuid4(),
         account_id=account_id,
         kind="crawl_sitemaps",
         api="extract",
-        lane=f"web:{host_of(plan.moved_to or plan.url)}",
+        lane=f"web:{host_of(url)}",
         input="{}",
-        request="{}",
-        priority=Priority.NORMAL,
+        request=request,
+        priority=Priority.BULK,
         listed=False,
-        deadline_s=600.0,
         group_id=crawl_id,
     )
 

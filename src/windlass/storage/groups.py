@@ -47,9 +47,7 @@ class Groups:
     async def _accept(self, group: NewGroup, idempotency: Idempotency | None) -> Group:
         sql = self._database.sql
         async with self._database.durable.acquire() as connection, connection.transaction():
-            made = await claim_key(
-                self._database, connection, group.account_id, group.id, idempotency
-            )
+            made = await claim_key(connection, group.account_id, group.id, idempotency)
             if made == group.id:
                 await self._insert(connection, group)
             row = await connection.fetchrow(sql("get_group"), made, group.account_id, group.kind)
@@ -70,9 +68,7 @@ class Groups:
     async def _accept_task(self, task: NewTask, idempotency: Idempotency) -> UUID:
         sql = self._database.sql
         async with self._database.durable.acquire() as connection, connection.transaction():
-            made = await claim_key(
-                self._database, connection, task.account_id, task.id, idempotency
-            )
+            made = await claim_key(connection, task.account_id, task.id, idempotency)
             if made == task.id:
                 await connection.execute(sql("insert_tasks"), *new_columns([task]))
             return made
@@ -120,7 +116,6 @@ class Groups:
 
 
 async def claim_key(
-    database: Database,
     connection: Any,
     account_id: int,
     made: UUID,

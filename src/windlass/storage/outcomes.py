@@ -128,7 +128,7 @@ class Application:
         silent: frozenset[UUID] = frozenset()
         for crawl in crawls.values():
             ended = [
-                crawling.Ended(item.task.id, item.task.kind, item.outcome.visit or Visit())
+                _ended(item)
                 for item in kept
                 if item.task.group_id == crawl.id and item.outcome.state.terminal
             ]
@@ -213,6 +213,13 @@ def _set_off(item: Finished, parents: dict[UUID, Any], silent: frozenset[UUID]) 
             following.webhook_for(task.id, task.account_id, task.api, webhook),
         ]
     return list(outcome.follow_ups)
+
+
+def _ended(item: Finished) -> crawling.Ended:
+    outcome = item.outcome
+    return crawling.Ended(
+        item.task.id, item.task.kind, outcome.visit or Visit(), bool(outcome.follow_ups)
+    )
 
 
 def _ends_parent(item: Finished) -> bool:

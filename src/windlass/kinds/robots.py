@@ -1,0 +1,81 @@
+"""Asks hosts what they want of robots, and remembers it. Used by the kinds that crawl.
+
+One answer serves all processes (storage/robots.py); each remembers it for a moment of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from urllib.parse import urlsplit
+
+from windlass.errors import TargetError
+from windlass.kinds import Context
+from windlass.net.endpoints import host_of
+from windlass.site.robots import Robots, in_force, lifetime_s, rules_of
+
+_REMEMBERED_S = 30.0
+_REMEMBERED = 1000
+_ASKED_FOR_S = 20.0
+
+
+class RobotsKeeper:
+    """What hosts let us fetch. One per kind and process."""
+
+    def __init__(self, context: Context) -> None:
+        self._agent = context.settings.robots_agent
+        self._obeys = context.settings.obey_robots
+        self._kept = context.robots
+        self._extractor = context.extractor
+        self._remembered: dict[str, tuple[Robots, float]] = {}
+        self._asking: dict[str, asyncio.Lock] = {}
+
+    async def of(self, url: str) -> Robots:
+        """The rules for the host of a URL; they allow all if the operator does not obey any.
+
+        Raises EngineError if they cannot be read or kept.
+        """
+        if not self._obeys:
+            return Robots(self._agent, "absent")
+        lane = f"web:{host_of(url)}"
+        # Of many pages at once, the first asks for all.
+        async with self._asking.setdefault(lane, asyncio.Lock()):
+            robots = self.known(url) or await self._look_up(lane, url)
+        self._asking.pop(lane, None)
+        return robots
+
+    def known(self, url: str) -> Robots | None:
+        """The rules if they are at hand."""
+        if not self._obeys:
+            return Robots(self._agent, "absent")
+        robots, until = self._remembered.get(f"web:{host_of(url)}", (None, 0.0))
+        return robots if until > time.monotonic() else None
+
+    async def _look_up(self, lane: str, url: str) -> Robots:
+        kept = await self._kept.get(lane)
+        if kept is not None and kept.fresh and kept.robots.agent == self._agent:
+            return self._remember(lane, kept.robots)
+        status, body, cache_control = await self._ask(url)
+        fresh = rules_of(status, body, self._agent)
+        last = kept.robots if kept and kept.robots.standing != "unreachable" else None
+        robots = in_force(fresh, last, kept.unreachable_s if kept else 0.0)
+        unreachable = fresh.standing == "unreachable"
+        lifetime = lifetime_s(fresh, cache_control)
+        await self._kept.keep(lane, robots, lifetime, unreachable=unreachable)
+        return self._remember(lane, robots)
+
+    def _remember(self, lane: str, robots: Robots) -> Robots:
+        if len(self._remembered) >= _REMEMBERED:
+            self._remembered.clear()
+        self._remembered[lane] = (robots, time.monotonic() + _REMEMBERED_S)
+        return robots
+
+    async def _ask(self, url: str) -> tuple[int, bytes, str]:
+        """Status, body and Cache-Control of the host's robots.txt; 0 for no answer."""
+        parts = urlsplit(url)
+        where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/robots.txt"
+        try:
+            page = await self._extractor.fetch(where, _ASKED_FOR_S)
+        except TargetError:
+            return 0, b"", ""
+        return page.status, page.body, page.header("cache-control") or ""
