@@ -208,40 +208,20 @@ CrawlWait = Annotated[
 
 
 @crawl.command("start")
-def crawl_start(  # noqa: PLR0913 - each is an option
+def crawl_start(
     url: Annotated[str, typer.Argument(metavar="URL", help="Where to start.")],
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most pages.")] = 5000,
-    depth: Annotated[int, typer.Option(min=1, max=20, help="Most clicks from the start page.")] = 5,
-    sitemap: Annotated[
-        Literal["include", "only", "skip"],
-        typer.Option(help="Sitemaps and links, sitemaps only, or links only."),
-    ] = "include",
+    options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="An option of POST /v1/crawl, such as limit=100, sitemap=skip, "
+            "include_paths=^/docs or callback=https://…; repeat.",
+        ),
+    ] = None,
     formats: Annotated[
         list[str] | None,
         typer.Option("--format", help="html, markdown, text, links, headers or cookies; repeat."),
-    ] = None,
-    include: Annotated[
-        list[str] | None,
-        typer.Option(metavar="REGEX", help="Only URLs in which this is found; repeat."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="REGEX", help="No URLs in which this is found; repeat."),
-    ] = None,
-    entire_domain: Annotated[
-        bool, typer.Option("--entire-domain", help="Also above and beside the start page's path.")
-    ] = False,
-    subdomains: Annotated[
-        bool, typer.Option("--subdomains", help="Also hosts under the same domain.")
-    ] = False,
-    external: Annotated[bool, typer.Option("--external", help="Also other hosts.")] = False,
-    ignore_query: Annotated[
-        bool, typer.Option("--ignore-query", help="URLs equal up to the query are one page.")
-    ] = False,
-    name: Annotated[str | None, typer.Option(help="A label.")] = None,
-    callback: Annotated[str | None, typer.Option(metavar="URL", help="Where webhooks go.")] = None,
-    storage: Annotated[
-        str | None, typer.Option(metavar="URL", help="Bucket that pages are stored in, too.")
     ] = None,
     wait: CrawlWait = False,
     as_json: Json = False,
@@ -250,26 +230,8 @@ def crawl_start(  # noqa: PLR0913 - each is an option
     """Crawl a site. With --wait status 3 if no page could be had."""
     from windlass.cli.crawls import start
 
-    body = {
-        "url": url,
-        "limit": limit,
-        "max_discovery_depth": depth,
-        "sitemap": sitemap,
-        "crawl_entire_domain": entire_domain,
-        "allow_subdomains": subdomains,
-        "allow_external_links": external,
-        "ignore_query_parameters": ignore_query,
-        "extract_options": {"formats": formats or ["markdown"]},
-    }
-    given = {
-        "include_paths": include,
-        "exclude_paths": exclude,
-        "name": name,
-        "callback": callback,
-        "storage_url": storage,
-    }
-    body |= {key: value for key, value in given.items() if value}
-    start(body, wait, as_json, data)
+    body = {"url": url, "extract_options": {"formats": formats or ["markdown"]}}
+    start(body, options or [], wait, as_json, data)
 
 
 @crawl.command("list")

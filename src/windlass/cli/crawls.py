@@ -3,29 +3,65 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from windlass.cli.client import Client, connect, settings_of
 from windlass.cli.output import note, print_json, print_table, progress
 from windlass.cli.tasks import POLLS_S
-from windlass.errors import TargetError
+from windlass.errors import SettingsError, TargetError
 from windlass.settings import Settings
 
 _LIST = "/v1/crawl"
 _ENDED = ("succeeded", "failed", "canceled")
 _COUNTS = {"include_tasks": "false"}
+_LISTS = ("include_paths", "exclude_paths")
+_TEXTS = ("name", "storage_object_name")
+"""Options that are texts even if they look like something else."""
 _NAMED = 10
 """URLs that hold a crawl up, and kinds of pages that were stopped, that are shown."""
 
 
-def start(body: Mapping[str, Any], wait: bool, as_json: bool, data: Path | None) -> None:
-    """Starts a crawl, and with `wait` stays until it has ended. Raises TargetError if it failed."""
+def start(
+    body: Mapping[str, Any],
+    options: Sequence[str],
+    wait: bool,
+    as_json: bool,
+    data: Path | None,
+) -> None:
+    """Starts a crawl with options "name=value", and with `wait` stays until it has ended. Raises
+    TargetError if it failed."""
+    body = {**_read_options(options), **body}
     crawl = asyncio.run(_start(settings_of(data), body, wait, quiet=as_json))
     _show(crawl, as_json)
+
+
+def _read_options(options: Sequence[str]) -> dict[str, Any]:
+    """Values as JSON where they are, else as text; patterns in a list. Raises SettingsError."""
+    read: dict[str, Any] = {}
+    for option in options:
+        name, equals, text = option.partition("=")
+        if not equals or not name:
+            raise SettingsError(f"--set {option}: must be NAME=VALUE")
+        if name in _LISTS:
+            read.setdefault(name, []).append(text)
+        else:
+            read[name] = _read_value(name, text)
+    return read
+
+
+def _read_value(name: str, text: str) -> Any:
+    if name in _TEXTS:
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
 
 
 def show_list(
