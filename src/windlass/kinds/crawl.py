@@ -6,6 +6,7 @@ What it saw goes with the outcome; storage/crawling.py judges it in the transact
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from windlass.model.visit import Candidate, PageRequest, Sighting, Visit
 from windlass.net.cookies import CookieJar
 from windlass.net.endpoints import host_of
 from windlass.site.canonical import canonical_url, directives_for
+from windlass.storage.robots import KeptRobots
 
 _PLANS_KEPT = 64
 _MANY_LINKS = 200
@@ -76,14 +78,12 @@ class FetchPage(Extract):
         page = self._read(task).page
         if page.depth == 0 and task.group_id is not None:
             await self._crawls.begin(task.group_id, task.id)
-        new = self._robots.known(page.url) is None
-        robots = await self._robots.of(page.url)
-        if not robots.allows(page.url):
+        kept = await self._robots.of(page.url)
+        if not kept.robots.allows(page.url):
             failed = Outcome(state=State.FAILED, failure=Failure.of(RobotsDenied()))
             return self.give_up(task, msgspec.structs.replace(failed, visit=Visit(refused=True)))
-        if new and robots.crawl_delay_s and task.attempt == 1:
-            # Asking for the rules was a fetch, too, and the lane keeps the delay from now on.
-            return Outcome(state=State.QUEUED, retry_in_s=robots.crawl_delay_s, counts=False)
+        if _too_early(task, kept):
+            return Outcome(state=State.QUEUED, counts=False)
         return await super().handle(task)
 
     async def _handle(self, task: Task, request: ExtractRequest) -> Outcome:
@@ -142,18 +142,18 @@ class FetchPage(Extract):
             found = frontier.follow(links, page).candidates
         else:
             found = (await asyncio.to_thread(frontier.follow, links, page)).candidates
-        return self.allowed(found)
-
-    def allowed(
-        self, found: list[Candidate]
-    ) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
-        """Those that may be fetched, as far as the rules are at hand, and those that may not."""
         return allowed(self._robots, found)
 
     def _asks_not_to(self, sighting: Sighting) -> bool:
         if not self._settings.obey_robots:
             return False
         return directives_for(self._settings.robots_agent, sighting.outline).nofollow
+
+
+def _too_early(task: Task, kept: KeptRobots) -> bool:
+    """Whether the task started before its lane kept the time that the host asks for."""
+    delay = timedelta(seconds=kept.robots.crawl_delay_s or 0.0)
+    return bool(delay) and task.started_at is not None and task.started_at < kept.asked_at + delay
 
 
 def allowed(

@@ -77,7 +77,7 @@ class ReadSitemaps:
         )
 
     async def _first(self, start: str) -> Left:
-        robots = await self._robots.of(start)
+        robots = (await self._robots.of(start)).robots
         where = start.split("/", 3)
         sources = listed("/".join([*where[:3], "robots.txt"]), robots)
         return Left(sources) if sources else Left(guessed(start), guesses=True)

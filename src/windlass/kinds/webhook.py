@@ -49,7 +49,8 @@ class SendWebhook:
         if task.attempt < self._first:
             return Outcome(state=State.QUEUED, retry_in_s=self._schedule[0], counts=False)
         webhook = self._decoder.decode(task.request)
-        body = await self._body(task)
+        about = await self._tasks.parent(task)
+        body = await self._body(task, about)
         if body is None:
             return Outcome(state=State.QUEUED, retry_in_s=_AFTER_OTHERS_S, counts=False)
         answer = await self._sender.send(
@@ -64,9 +65,14 @@ class SendWebhook:
         )
         return self._judge(task, answer)
 
-    async def _body(self, task: Task) -> bytes | None:
+    def _try_of(self, task: Task, parent: Task) -> int:
+        """Which try this is; news of a crawl may have had to wait for its turn."""
+        if parent.kind == "crawl_page":
+            return task.failures + task.losses + 1
+        return task.attempt - self._first + 1
+
+    async def _body(self, task: Task, parent: Task) -> bytes | None:
         """What there is to say; None while a crawl has other news that must arrive before."""
-        parent = await self._tasks.parent(task)
         if parent.kind != "crawl_page" or parent.group_id is None:
             return webhook_body(parent)
         event = self._events.decode(task.input).event

@@ -93,7 +93,7 @@ WHERE task_id = ANY($1::uuid[]) AND group_id = $2 AND state = 'admitted';
 
 -- name: lost_pages
 -- Pages whose tasks have ended without saying so to their crawl.
-SELECT page.task_id, key, url, depth, turn, lineage, listed
+SELECT page.task_id, page.key, page.url, page.depth, page.turn, page.lineage, page.listed
 FROM page LEFT JOIN task ON task.id = page.task_id
 WHERE page.group_id = $1 AND page.state = 'admitted'
     AND (task.id IS NULL OR task.finished_at IS NOT NULL);
@@ -225,7 +225,7 @@ SELECT EXISTS (
 
 -- name: read_robots
 -- What a host asked of robots when it was last asked.
-SELECT rules, delay_s, expires_at > now() AS fresh,
+SELECT rules, fetched_at, expires_at > now() AS fresh,
     coalesce(extract(epoch FROM now() - unreachable_since), 0)::double precision AS unreachable_s
 FROM robots WHERE lane = $1;
 
@@ -235,11 +235,13 @@ INSERT INTO robots (lane, rules, delay_s, fetched_at, expires_at, unreachable_si
 VALUES ($1, $2, $3, now(), now() + make_interval(secs => $4), CASE WHEN $5 THEN now() END)
 ON CONFLICT (lane) DO UPDATE SET rules = excluded.rules, delay_s = excluded.delay_s,
     fetched_at = excluded.fetched_at, expires_at = excluded.expires_at,
-    unreachable_since = CASE WHEN $5 THEN coalesce(robots.unreachable_since, now()) END;
+    unreachable_since = CASE WHEN $5 THEN coalesce(robots.unreachable_since, now()) END
+RETURNING fetched_at;
 
 -- name: slow_lane
--- A host asked for time between fetches: whoever fetches there keeps it.
-UPDATE lane SET delay_s = greatest(delay_s, $2) WHERE key = $1 AND delay_s < $2;
+-- A host asked for time between fetches, of which asking it was one: whoever fetches there keeps it.
+UPDATE lane SET delay_s = greatest(delay_s, $2), next_at = now() + make_interval(secs => $2)
+WHERE key = $1;
 
 -- name: purge_robots
 -- What hosts asked long ago.

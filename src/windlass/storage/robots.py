@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
@@ -13,12 +14,14 @@ _decoder = msgspec.json.Decoder(Robots)
 
 
 class KeptRobots(NamedTuple):
-    """What a host said last. `fresh`: it may be used without asking. `unreachable_s`: for how long
+    """What a host said last. `asked_at`: when it was
+    asked. `fresh`: it may be used without asking again. `unreachable_s`: for how long
     its robots.txt could not be had."""
 
     robots: Robots
-    fresh: bool
-    unreachable_s: float
+    asked_at: datetime
+    fresh: bool = True
+    unreachable_s: float = 0.0
 
 
 class RobotsRules:
@@ -32,13 +35,17 @@ class RobotsRules:
         row = await self._database.fetch_row("read_robots", lane)
         if row is None:
             return None
-        return KeptRobots(_decoder.decode(row["rules"]), row["fresh"], row["unreachable_s"])
+        robots = _decoder.decode(row["rules"])
+        return KeptRobots(robots, row["fetched_at"], row["fresh"], row["unreachable_s"])
 
     async def keep(
         self, lane: str, robots: Robots, lifetime_s: float, *, unreachable: bool
-    ) -> None:
+    ) -> KeptRobots:
         """Keeps an answer; from now on the lane is as slow as the host asks."""
         rules, delay_s = msgspec.json.encode(robots).decode(), robots.crawl_delay_s or 0.0
-        await self._database.execute("save_robots", lane, rules, delay_s, lifetime_s, unreachable)
+        row = await self._database.fetch_row(
+            "save_robots", lane, rules, delay_s, lifetime_s, unreachable
+        )
         if delay_s:
             await self._database.execute("slow_lane", lane, delay_s)
+        return KeptRobots(robots, row["fetched_at"] if row else datetime.now(UTC))
