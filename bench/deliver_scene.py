@@ -86,7 +86,7 @@ class Stored(msgspec.Struct, frozen=True):
     url: str
 
 
-async def tell(database: Rows, urls: Sequence[str], concurrency: int = 8) -> None:
+async def tell(database: Rows, urls: Sequence[str], concurrency: int = 16) -> None:
     """A finished task for each URL, whose webhook to it waits."""
     requests = [json.dumps({"url": url}) for url in urls]
     deliveries = [f'{{"webhook": {request}, "base": "http://bench"}}' for request in requests]

@@ -349,7 +349,7 @@ class Settings:
         5.0, "Time to connect to a receiver, TLS included.", _DURATION, least=0.1
     )
     webhook_concurrency: int = setting(
-        8, "Webhooks that may be under way to one endpoint at a time.", _INT, least=1
+        16, "Webhooks that may be under way to one endpoint at a time.", _INT, least=1
     )
     webhook_secret: str = setting(
         "",

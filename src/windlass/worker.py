@@ -206,7 +206,7 @@ class Worker:
         return {pool: slots for pool, slots in free.items() if slots > 0}
 
     async def _take_from(self, pools: Sequence[str], slots: int) -> bool:
-        """Starts up to so many tasks of these pools; whether there were as many as were asked for."""
+        """Starts up to so many tasks of these pools; whether there were as many as asked for."""
         limit = min(slots, _TAKE_AT_ONCE)
         jobs = await self._leases.take(limit, pools)
         for job in jobs:

@@ -75,3 +75,23 @@ def test_an_object_of_somebody_else_is_an_error_and_stays(
     assert gcs.objects == {(pool, "taken.json"): theirs}
     result: Any = world.client.tasks.results(task_id)
     assert "<h1>Page taken</h1>" in result["data"]["html"]
+
+
+def test_sending_again_does_not_make_anothers_object_ours(
+    world: Delivering, gcs: GCS, origin: Origin
+) -> None:
+    pool = gcs.bucket()
+    place = (pool, "taken.json")
+    gcs.objects[place] = theirs = Object(b"theirs", "text/plain", 1)
+    task_id = world.submit(
+        origin.page("again"), storage_url=f"gs://{pool}/", storage_object_name="taken"
+    )
+    upload = world.ended(task_id, "upload")
+    assert upload["failure_code"] == "object_exists"
+    world.resend(upload)
+    assert world.ended(task_id, "upload")["failure_code"] == "object_exists"
+    assert gcs.objects == {place: theirs}
+    del gcs.objects[place]
+    world.resend(upload)
+    assert world.ended(task_id, "upload")["state"] == "succeeded"
+    assert b"<h1>Page again</h1>" in gcs.objects[place].content

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -237,3 +238,21 @@ def test_one_object_and_one_webhook_whatever_dies_when(
     # A task that was put into the queue again while its worker wrote its end leaves an entry behind
     # until somebody takes it.
     eventually(lambda: leftovers(world.server) == {}, "nothing is left over", every_s=0.1)
+
+
+def test_workers_that_keep_dying_cost_a_webhook_one_try_not_all(
+    tmp_path: Path, origin: Origin
+) -> None:
+    with delivering(tmp_path / "data", webhook_schedule="0,0.3,0.3", max_rescues="1") as world:
+        task_id = world.submit(
+            origin.page("dying"), callback_url=world.receiver.url("hang", times=4)
+        )
+        for count in range(1, 5):
+            world.news(task_id, count)
+            strike(world.server, "worker")
+        told = world.news(task_id, 5)
+        assert len({one.delivery_id for one in told}) == 1
+        assert world.ended(task_id)["state"] == "succeeded"
+        tries = [(one["outcome"], one["code"]) for one in world.tries(task_id)]
+        lost, counted = ("lost", "worker_lost"), ("retried", "worker_lost")
+        assert tries == [lost, lost, counted] * 2 + [("succeeded", None)]

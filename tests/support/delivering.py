@@ -75,6 +75,11 @@ class Delivering:
 
         return eventually(probe, f"the {kind} of {task_id} ends", within_s=30, every_s=0.1)
 
+    def resend(self, delivery: dict[str, Any]) -> None:
+        """Has a delivery sent again."""
+        with self.http() as http:
+            http.post(f"/v1/deliveries/{delivery['id']}/resend").raise_for_status()
+
     def tries(self, task_id: str, kind: str = "webhook") -> list[dict[str, Any]]:
         """The rows of a delivery's attempts, oldest first."""
         return rows(

@@ -12,7 +12,13 @@ import msgspec
 
 from windlass.blobs import Source
 from windlass.buckets import Buckets
-from windlass.errors import BlobMissing, DeliveryError, MissingExtra, ResultsUnavailable
+from windlass.errors import (
+    BlobMissing,
+    DeliveryError,
+    MissingExtra,
+    ObjectExists,
+    ResultsUnavailable,
+)
 from windlass.kinds import Context
 from windlass.model.delivery import Sight, Upload
 from windlass.model.page import Failure
@@ -42,14 +48,22 @@ class UploadResult:
         started = time.perf_counter()
         try:
             parent = await self._tasks.parent(task)
-            again = task.attempt > self._first
-            if not again and upload.url.startswith("gs://"):
-                # An object that is there counts as ours on a repeat, so a repeat must know itself.
-                await self._tasks.settle_start(task)
+            again = upload.url.startswith("gs://") and await self._may_be_there(task)
             await self._store(upload, parent, again=again)
         except _FAILS as error:
             return self._failed(task, Failure.of(error), _sight(started))
         return Outcome(state=State.SUCCEEDED, sight=_sight(started))
+
+    async def _may_be_there(self, task: Task) -> bool:
+        """Whether an earlier attempt may have made the object: one before that found another's, or
+        none, cannot have. Where it has not, the next attempt is sure to know of this one."""
+        refused = 0
+        if task.attempt > self._first:
+            refused = await self._tasks.latest_attempt(task, ObjectExists.code)
+        if task.attempt > max(self._first, refused + 1):
+            return True
+        await self._tasks.settle_start(task)
+        return False
 
     async def _store(self, upload: Upload, parent: Task, *, again: bool) -> None:
         if parent.result_address is None:

@@ -91,7 +91,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A task as stored. `attempt` counts starts, `failures` those that ended in a retry, `losses`
-    those whose worker died. `result_address` names its bytes in blobs."""
+    those whose worker died since the latest retry. `result_address` names its bytes in blobs."""
 
     id: UUID
     account_id: int

@@ -125,10 +125,12 @@ async def claim_key(
     if idempotency is None:
         return made
     sql, key, digest = queries(), idempotency.key, idempotency.digest
-    # Of two calls at once, the second waits here until the first has made it, or has not.
-    if await connection.fetch(sql["claim_key"], account_id, key, digest, made):
-        return made
-    row = await connection.fetchrow(sql["find_made"], account_id, key)
+    row = None
+    while row is None:  # a key that is purged between the two statements is free again
+        # Of two calls at once, the second waits here until the first has made it, or has not.
+        if await connection.fetch(sql["claim_key"], account_id, key, digest, made):
+            return made
+        row = await connection.fetchrow(sql["find_made"], account_id, key)
     if row["digest"] != digest:
         raise IdempotencyConflict
     found: UUID = row["made"]

@@ -308,6 +308,7 @@ UPDATE task SET
         ELSE 'waiting'
     END::task_state,
     failures = failures + (outcome.state = 'queued' AND outcome.counts)::int,
+    losses = CASE WHEN outcome.state = 'queued' AND outcome.counts THEN 0 ELSE losses END,
     run_at = CASE WHEN outcome.state = 'queued'
         THEN now() + make_interval(secs => outcome.retry_in_s) ELSE run_at END,
     modified_at = clock_timestamp(),
@@ -392,6 +393,10 @@ SELECT * FROM stored_task WHERE id = $1 AND account_id = $2;
 -- name: get_parents
 -- Tasks that deliveries belong to, whoever owns them.
 SELECT * FROM stored_task WHERE id = ANY($1::uuid[]);
+
+-- name: latest_attempt
+-- A task's latest attempt that failed for a reason.
+SELECT number FROM attempt WHERE task_id = $1 AND code = $2 ORDER BY number DESC LIMIT 1;
 
 -- name: list_tasks
 -- Listed tasks of one account before a position, newest first.

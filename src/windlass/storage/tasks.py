@@ -102,6 +102,11 @@ class Tasks:
         by_id = {row["id"]: to_task(row) for row in rows}
         return [by_id.get(task_id) for task_id in ids]
 
+    async def latest_attempt(self, task: Task, code: str) -> int:
+        """The number of a task's latest attempt that failed with a code, 0 if none did."""
+        row = await self._database.fetch_row("latest_attempt", task.id, code)
+        return row["number"] if row else 0
+
     async def list(self, account: Account, cursor: str | None, limit: int) -> ListPage:
         """Listed tasks, newest first. Raises InvalidRequest for a cursor that is not ours."""
         created_at, last_id = position_of(cursor)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from windlass.errors import RequestTimeout
+from windlass.errors import RequestTimeout, WorkerLost
 from windlass.model.page import Failure
 
 _JITTER = 0.2
 _LONGEST_WISH_S = 7 * 86400.0
+_OUR_OWN = frozenset((RequestTimeout.code, WorkerLost.code))
 _SECONDS = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
@@ -23,7 +24,7 @@ def first_try(schedule: Sequence[float]) -> int:
 
 def broke_by_chance(failure: Failure | None) -> bool:
     """Whether an attempt that we broke off ourselves may go better the next time."""
-    return failure is not None and (failure.retryable or failure.code == RequestTimeout.code)
+    return failure is not None and (failure.retryable or failure.code in _OUR_OWN)
 
 
 def next_delay(
