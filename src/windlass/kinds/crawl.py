@@ -80,7 +80,7 @@ class FetchPage(Extract):
             await self._crawls.begin(task.group_id, task.id)
         kept = await self._robots.of(page.url)
         if not kept.robots.allows(page.url):
-            failed = Outcome(state=State.FAILED, failure=Failure.of(RobotsDenied()))
+            failed = Outcome(state=State.FAILED, failure=Failure.of(_denial(kept)))
             return self.give_up(task, msgspec.structs.replace(failed, visit=Visit(refused=True)))
         if _too_early(task, kept):
             return Outcome(state=State.QUEUED, counts=False)
@@ -148,6 +148,12 @@ class FetchPage(Extract):
         if not self._settings.obey_robots:
             return False
         return directives_for(self._settings.robots_agent, sighting.outline).nofollow
+
+
+def _denial(kept: KeptRobots) -> RobotsDenied:
+    if kept.robots.standing == "unreachable":
+        return RobotsDenied("The site's robots.txt cannot be read: nothing may be fetched for now.")
+    return RobotsDenied()
 
 
 def _too_early(task: Task, kept: KeptRobots) -> bool:
