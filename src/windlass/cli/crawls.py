@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from windlass.cli.client import Client, connect, settings_of
-from windlass.cli.output import note, print_json, print_table, progress
+from windlass.cli.output import note, print_json, print_table, progress, write_text
 from windlass.cli.tasks import POLLS_S
 from windlass.errors import SettingsError, TargetError
 from windlass.settings import Settings
@@ -34,11 +34,15 @@ def start(
     as_json: bool,
     data: Path | None,
 ) -> None:
-    """Starts a crawl with options "name=value", and with `wait` stays until it has ended. Raises
-    TargetError if it failed."""
+    """Starts a crawl with options "name=value" and prints its id; with `wait` stays until it has
+    ended and shows it. Raises TargetError if it failed."""
     body = {**_read_options(options), **body}
     crawl = asyncio.run(_start(settings_of(data), body, wait, quiet=as_json))
-    _show(crawl, as_json)
+    if wait or as_json:
+        _show(crawl, as_json)
+    else:
+        _warn(crawl)
+        write_text(crawl["crawl_id"])
 
 
 def _read_options(options: Sequence[str]) -> dict[str, Any]:
@@ -108,13 +112,17 @@ def _show(crawl: dict[str, Any], as_json: bool) -> None:
 
 def _explain(crawl: dict[str, Any]) -> None:
     """What the numbers do not say: why pages are missing, and what the end waits for."""
-    for warning in crawl.get("warnings", ()):
-        note(f"warning: {warning}")
+    _warn(crawl)
     for family in crawl.get("stopped", ())[:_NAMED]:
         note(f"stopped: {family['family']} ({family['reason']})")
     for url in crawl.get("waiting_for", ())[:_NAMED]:
         note(f"waiting for: {url}")
     note(f"crawl {crawl['crawl_id']}: {_summary(crawl)}")
+
+
+def _warn(crawl: dict[str, Any]) -> None:
+    for warning in crawl["warnings"]:
+        note(f"warning: {warning}")
 
 
 def _summary(crawl: dict[str, Any]) -> str:
@@ -131,8 +139,6 @@ async def _start(
 ) -> dict[str, Any]:
     async with connect(settings) as client:
         crawl: dict[str, Any] = await client.call("POST", _LIST, body)
-        for warning in crawl.get("warnings", ()):
-            note(f"warning: {warning}")
         if not wait:
             return crawl
         return await _ended(client, crawl["crawl_id"], quiet)
