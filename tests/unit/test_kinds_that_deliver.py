@@ -49,17 +49,14 @@ def given_up(kind: Any, error: WindlassError, failures: int = 3) -> Outcome:
     return outcome
 
 
-@pytest.mark.parametrize("error", [EngineError(), RequestTimeout()])
-def test_what_broke_or_hung_is_tried_again_on_schedule(kind: Any, error: WindlassError) -> None:
+@pytest.mark.parametrize("error", [EngineError(), RequestTimeout(), WorkerLost()])
+def test_what_broke_hung_or_lost_its_workers_is_tried_again_on_schedule(kind: Any, error: WindlassError) -> None:
     outcome = given_up(kind, error)
     assert outcome.state is State.QUEUED
     assert 240 <= outcome.retry_in_s <= 2160
     assert outcome.healthy is None
 
 
-def test_what_breaks_until_the_schedule_ends_has_failed(kind: Any) -> None:
-    assert given_up(kind, EngineError(), failures=7).state is State.FAILED
-
-
-def test_what_kills_workers_is_not_tried_again(kind: Any) -> None:
-    assert given_up(kind, WorkerLost()).state is State.FAILED
+@pytest.mark.parametrize("error", [EngineError(), WorkerLost()])
+def test_what_breaks_until_the_schedule_ends_has_failed(kind: Any, error: WindlassError) -> None:
+    assert given_up(kind, error, failures=7).state is State.FAILED
