@@ -50,7 +50,7 @@ def given_up(kind: Any, error: WindlassError, failures: int = 3) -> Outcome:
 
 
 @pytest.mark.parametrize("error", [EngineError(), RequestTimeout(), WorkerLost()])
-def test_what_broke_hung_or_lost_its_workers_is_tried_again_on_schedule(kind: Any, error: WindlassError) -> None:
+def test_what_broke_on_our_side_is_tried_again(kind: Any, error: WindlassError) -> None:
     outcome = given_up(kind, error)
     assert outcome.state is State.QUEUED
     assert 240 <= outcome.retry_in_s <= 2160
