@@ -66,6 +66,20 @@ async def test_crash_costs_one_page_only(fault: bytes) -> None:
     assert isinstance(crashed, ParserCrashed)
 
 
+async def test_an_answer_that_came_before_a_crash_counts_however_late_it_is_read() -> None:
+    async with a_pool() as pool:
+        await pool.call(b"echo warm", 10)
+        (child,) = pool.processes
+        calls = [asyncio.ensure_future(pool.call(word, 10)) for word in (b"echo a", b"crash")]
+        await asyncio.sleep(0)
+        # The loop is busy until the child has answered and died; then it writes to a dead child.
+        eventually(lambda: not alive(child), "it dies")
+        calls.append(asyncio.ensure_future(pool.call(b"echo b", 10)))
+        a, crashed, b = await asyncio.gather(*calls, return_exceptions=True)
+    assert (a, b) == (b"a", b"b")
+    assert isinstance(crashed, ParserCrashed)
+
+
 async def test_spinning_page_ends_at_its_deadline_and_neighbours_are_read() -> None:
     async with a_pool() as pool:
         await pool.call(b"echo warm", 10)

@@ -22,6 +22,7 @@ import windlass
 from windlass.errors import ParserCrashed, ParseTimeout, TargetError, WindlassError
 from windlass.html.frames import FAILED, READY, REPLY, REQUEST, RETIRE, Terms
 
+_READ_BYTES = 262_144
 _START = (
     "import sys\n"
     "sys.path[:] = sys.argv[7:]\n"
@@ -109,6 +110,8 @@ class ReaderProcess(asyncio.Protocol):
                 theirs.fileno(), os.getpid(), entry, limits.memory, limits.pages, limits.growth
             )
             self._process = _spawn(terms)
+        # The transport closes its own when a write fails, whatever there is left to read.
+        self._rest = self._ours.dup()
         # Opened before anything can reap the child; readable once it has exited.
         has_pidfd = hasattr(os, "pidfd_open")
         self._pidfd = os.pidfd_open(self._process.pid) if has_pidfd else None
@@ -162,10 +165,23 @@ class ReaderProcess(asyncio.Protocol):
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
         self.exit_code = self._process.wait()
+        self._read_rest()
         self.dead = True
         if self._timer is not None:
             self._timer.cancel()
         self._changed(self)
+
+    def _read_rest(self) -> None:
+        """What the child answered before it died, lest its pages count as those that killed it."""
+        self.retiring = True
+        self._rest.setblocking(False)
+        try:
+            while data := self._rest.recv(_READ_BYTES):
+                self.data_received(data)
+        except (BlockingIOError, ConnectionResetError):
+            pass  # there is no more
+        finally:
+            self._rest.close()
 
     # ------------------------------------------------------------ requests and replies
 
