@@ -301,6 +301,13 @@ class AddressRefused(TargetError):
     retryable = False
 
 
+class RobotsDenied(TargetError):
+    """The site's robots.txt does not allow this page."""
+
+    code = "robots_denied"
+    retryable = False
+
+
 class UnexpectedStatus(TargetError):
     """The target answered with an unexpected status."""
 

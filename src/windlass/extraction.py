@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 
 from windlass.drivers import DRIVERS, Driver
 from windlass.drivers.choose import DriverPlan, choose_drivers, installed_drivers
+from windlass.drivers.names import PLAIN
 from windlass.drivers.proxies import Proxies
 from windlass.errors import (
     AddressRefused,
@@ -70,6 +71,11 @@ class Extractor:
             raise
         except Exception as error:
             raise EngineError(f"unexpected {error!r}") from error
+
+    async def fetch(self, url: str, timeout_s: float) -> Page:
+        """One file as it is, by the plain driver: robots.txt, sitemaps. Raises TargetError."""
+        request = ExtractRequest(url=url, timeout_ms=round(timeout_s * 1000), formats=())
+        return await self._visit(PLAIN, request, CookieJar())
 
     async def aclose(self) -> None:
         """Closes connections and ends child processes."""

@@ -1,4 +1,4 @@
-"""The verbs every edge uses: submit, wait, get, list, results, cancel; batches, deliveries, keys.
+"""The verbs every edge uses: submit, wait, get, list, results, cancel; batches, crawls, keys.
 
 Opened once per API process (and by the command line for what runs in-process). Edges translate to
 and from their own shapes; nothing here knows HTTP.
@@ -21,12 +21,26 @@ from windlass.blobs import Blobs, open_blobs
 from windlass.errors import (
     BlobMissing,
     EngineError,
+    InvalidRequest,
     NotFound,
+    Problem,
     ResultsExpired,
     ResultsNotReady,
     TaskNotFound,
 )
+from windlass.frontier.identity import identify, sameness
+from windlass.frontier.links import Frontier
+from windlass.frontier.scope import scope_of
 from windlass.model.account import Account, KeyRecord, WebhookSecret
+from windlass.model.crawl import (
+    CRAWL_TASKS,
+    Crawl,
+    CrawlList,
+    CrawlNotes,
+    CrawlPage,
+    CrawlPlan,
+    NewCrawl,
+)
 from windlass.model.deliverylog import (
     DeliveryFilter,
     DeliveryPage,
@@ -38,10 +52,12 @@ from windlass.model.group import Group, GroupPage, Idempotency, NewGroup
 from windlass.model.request import Submission
 from windlass.model.stats import Stats
 from windlass.model.task import DELIVERIES, ListPage, NewTask, Priority, State, Task
+from windlass.model.visit import Candidate
 from windlass.net.endpoints import host_of
 from windlass.settings import Settings
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
+from windlass.storage.crawls import Crawls
 from windlass.storage.database import CONNECTION_ERRORS, Database, retrying
 from windlass.storage.deliveries import FIRST, Deliveries
 from windlass.storage.groups import Groups
@@ -58,6 +74,8 @@ _WAIT_FLOOR_S = 1.0
 _TOUCH_EVERY_S = 30.0
 _STATS_CACHE_S = 2.0
 _BATCH = "batch"
+_HIDDEN = DELIVERIES | (CRAWL_TASKS - {"crawl_page"})
+"""Kinds of task that callers do not know as tasks."""
 _BUILT_AT_ONCE = 25
 _READ_AT_ONCE = 100
 """Tasks of a batch that are in memory at a time; what a caller sent may be 64 kB in each."""
@@ -74,6 +92,7 @@ class Service:
         self._blobs = blobs
         self._tasks = Tasks(database)
         self._groups = Groups(database)
+        self._crawls = Crawls(database, settings)
         self._deliveries = Deliveries(database)
         self._accounts = Accounts(database)
         self._admission = Admission(database, settings)
@@ -207,7 +226,7 @@ class Service:
     async def get(self, account: Account, task_id: UUID) -> Task:
         """One task of the account. Raises TaskNotFound."""
         task = await self._tasks.get(account, task_id)
-        if task.kind in DELIVERIES:
+        if task.kind in _HIDDEN:
             raise TaskNotFound
         return task
 
@@ -238,7 +257,7 @@ class Service:
         """Ends a task that has not ended; a finished one stays as it is. Raises TaskNotFound."""
         task, lanes = await self._tasks.cancel(account, task_id)
         self._arm(lanes)
-        if task.kind in DELIVERIES:  # never cancelled by themselves
+        if task.kind in _HIDDEN:  # never cancelled by themselves
             raise TaskNotFound
         return task
 
@@ -286,6 +305,57 @@ class Service:
     async def cancel_batch(self, account: Account, batch_id: UUID) -> None:
         """Ends all tasks of a batch that have not ended. Raises GroupNotFound."""
         self._arm(await self._groups.cancel(account, _BATCH, batch_id))
+
+    # ------------------------------------------------------------ crawls
+
+    async def start_crawl(
+        self, account: Account, new: NewCrawl, idempotency: Idempotency | None = None
+    ) -> Crawl:
+        """Accepts a crawl; the one made before with the same key if there is one. When this
+        returns the crawl survives anything. Raises IdempotencyConflict, or InvalidRequest for a
+        URL that no page can have."""
+        timeout_s = self._settings.task_timeout
+        if new.plan.request.timeout_ms is not None:
+            timeout_s = min(timeout_s, new.plan.request.timeout_ms / 1000)
+        plan = msgspec.structs.replace(new.plan, deadline_s=timeout_s)
+        new = msgspec.structs.replace(new, plan=plan)
+        crawl, lanes = await self._crawls.accept(new, self._first_page(plan), idempotency)
+        self._arm(lanes)
+        return crawl
+
+    def _first_page(self, plan: CrawlPlan) -> Candidate:
+        rules = sameness(self._settings.tracking_parameters, ignore_query=plan.ignore_query)
+        start = identify(plan.url, rules)
+        page = start and Frontier(scope_of(start.url, plan.bounds), rules).start(start.url)
+        if page is None:
+            problem = Problem("/url", "must be the URL of a page", keyword="format")
+            raise InvalidRequest("url must be the URL of a page", (problem,))
+        return page
+
+    async def crawl(self, account: Account, crawl_id: UUID) -> Crawl:
+        """One crawl of the account. Raises GroupNotFound."""
+        return await self._crawls.get(account, crawl_id)
+
+    async def crawl_pages(self, crawl: Crawl) -> AsyncIterator[tuple[CrawlPage, ...]]:
+        """The pages of a crawl in the order in which they were found, a slice at a time."""
+        after: int | None = 0
+        while after is not None:
+            pages, after = await self._crawls.pages(crawl.id, after)
+            yield pages
+
+    async def crawl_notes(self, crawl: Crawl) -> CrawlNotes:
+        """What a crawl left out, and what holds it up."""
+        return await self._crawls.notes(crawl.id)
+
+    async def crawls(
+        self, account: Account, state: State | None, cursor: str | None, limit: int
+    ) -> CrawlList:
+        """Crawls of the account, newest first. Raises InvalidRequest for a bad cursor."""
+        return await self._crawls.list(account, cursor, limit, state)
+
+    async def cancel_crawl(self, account: Account, crawl_id: UUID) -> None:
+        """Ends a crawl and its pages that have not ended. Raises GroupNotFound."""
+        self._arm(await self._crawls.cancel(account, crawl_id))
 
     # ------------------------------------------------------------ deliveries
 

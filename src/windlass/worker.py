@@ -39,10 +39,13 @@ from windlass.storage.accounts import Accounts
 from windlass.storage.admission import LANES_PER_ROUND, Admission
 from windlass.storage.batcher import Batcher, Linger
 from windlass.storage.cancelling import CANCEL_CHANNEL
+from windlass.storage.crawling import sweep
+from windlass.storage.crawls import Crawls
 from windlass.storage.database import CONNECTION_ERRORS, Database
 from windlass.storage.maintenance import Maintenance
 from windlass.storage.outcomes import Finished, Outcomes
 from windlass.storage.queue import CHANNEL, DELIVERIES, TASKS, Leases, brings
+from windlass.storage.robots import RobotsRules
 from windlass.storage.tasks import Tasks
 
 log = structlog.get_logger(__name__)
@@ -106,6 +109,8 @@ class Worker:
             settings=settings,
             tasks=Tasks(database, worker_id),
             accounts=Accounts(database),
+            crawls=Crawls(database, settings),
+            robots=RobotsRules(database),
             blobs=blobs,
             extractor=extractor,
         )
@@ -386,6 +391,9 @@ class Worker:
         await self._stop_cancelled()
         if count := await self._admission.recover():
             log.warning("tasks_recovered", count=count)
+            self._admit.set()
+        if count := await sweep(self._database, self._settings):
+            log.info("crawls_resumed", count=count)
             self._admit.set()
 
     async def _tidy(self) -> None:

@@ -28,10 +28,10 @@ from tests.support.server import WindlassServer
 SDIST = "nimble_python==0.24.0"
 PLACEHOLDER_ID = "123e4567-e89b-12d3-a456-426614174000"
 PLACEHOLDER_CURSOR = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
-# Their "all params" extracts ask for a browser.
-NEEDS_MORE = "not (extract and all_params)"
-SELECTED = f"(Tasks or Batches or extract) and {NEEDS_MORE}"
-EXPECTED_TESTS = 160
+# Their "all params" extracts and crawls ask for a browser.
+NEEDS_MORE = "not (extract and all_params) and not run_with_all_params"
+SELECTED = f"(Tasks or Batches or Crawl or extract) and {NEEDS_MORE}"
+EXPECTED_TESTS = 235
 
 
 def sdist_folder() -> Path:
@@ -58,12 +58,18 @@ def stand_in(
     client.extract_async(url=origin.page("newer"))
     cursor = client.tasks.list(limit=1).pagination.next_cursor
     assert cursor is not None
+    for _ in range(2):
+        crawl_id = client.crawl.run(url=origin.page("crawled"), limit=1).crawl_id
+    crawl_cursor = client.crawl.list(limit=1).pagination.next_cursor
+    assert crawl_cursor is not None
 
     def rewrite(exchange: Exchange) -> Exchange:
         kept = {k: v for k, v in exchange.headers.items() if k.lower() != "authorization"}
         headers = kept | {"Authorization": f"Bearer {server.api_key}"}
         known = batch.batch_id if "/batches/" in exchange.path else task_id
+        known = crawl_id if "/crawl/" in exchange.path else known
         path = exchange.path.replace(PLACEHOLDER_ID, known).replace(PLACEHOLDER_CURSOR, cursor)
+        path = path.replace("cursor=cursor", f"cursor={crawl_cursor}")
         body = exchange.body
         if body:
             content = json.loads(body)
@@ -84,7 +90,7 @@ def test_the_sdk_s_own_api_tests_pass(stand_in: CountingProxy) -> None:
     tests = folder / "tests" / "api_resources"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "sdk_suite_plugin", "-o", "addopts="]
     command += ["-p", "no:cacheprovider", "-k", SELECTED]
-    command += [str(tests / f"test_{name}.py") for name in ("client", "tasks", "batches")]
+    command += [str(tests / f"test_{name}.py") for name in ("client", "tasks", "batches", "crawl")]
     environment = os.environ | {
         "TEST_API_BASE_URL": stand_in.url,
         "PYTHONPATH": str(Path(__file__).parent),

@@ -16,8 +16,9 @@ import ada_url
 
 from windlass.frontier.likeness import fingerprint
 from windlass.frontier.links import Frontier
-from windlass.frontier.traps import IDLE, Candidate, Standing, Verdict, sift
+from windlass.frontier.traps import IDLE, Standing, Verdict, sift
 from windlass.frontier.worth import Seen, settle
+from windlass.model.visit import Candidate
 
 _HREF = re.compile(
     r'<(?:a|area|frame)\b[^>]*?\b(?:href|src)\s*=\s*["\']?([^"\' >]+)', re.IGNORECASE

@@ -20,6 +20,7 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.model.account import Account, KeyRecord
+from windlass.model.crawl import Crawl, CrawlList, CrawlNotes, CrawlPage, NewCrawl
 from windlass.model.group import Group, GroupPage, Idempotency
 from windlass.model.page import Extraction, Failure
 from windlass.model.request import ExtractRequest, Submission
@@ -42,6 +43,9 @@ class FakeVerbs:
         self.stored: dict[UUID, bytes] = {}
         self.requests: list[tuple[ExtractRequest, bytes, bool]] = []
         self.groups: dict[UUID, Group] = {}
+        self.crawls_made: dict[UUID, Crawl] = {}
+        self.pages: dict[UUID, list[CrawlPage]] = {}
+        self.notes = CrawlNotes()
         self.keys_given: list[Idempotency | None] = []
         self.cancelled: list[UUID] = []
         self.records: dict[UUID, KeyRecord] = {}
@@ -149,6 +153,57 @@ class FakeVerbs:
         for task_id in (await self.batch(account, batch_id)).members:
             if task_id in self.tasks:
                 await self.cancel(account, task_id)
+
+    async def start_crawl(
+        self, account: Account, new: NewCrawl, idempotency: Idempotency | None = None
+    ) -> Crawl:
+        if self.raises:
+            raise self.raises
+        self.keys_given.append(idempotency)
+        self.crawls_made[new.id] = Crawl(
+            id=new.id,
+            account_id=new.account_id,
+            account=account.name,
+            name=new.name,
+            input=new.input,
+            plan=new.plan,
+            delivery=new.delivery,
+            state=State.QUEUED,
+            created_at=NOW,
+            updated_at=NOW,
+        )
+        return self.crawls_made[new.id]
+
+    async def crawl(self, account: Account, crawl_id: UUID) -> Crawl:
+        found = self.crawls_made.get(crawl_id)
+        if found is None or found.account_id != account.id:
+            raise GroupNotFound("Crawl not found")
+        return found
+
+    async def crawl_pages(self, crawl: Crawl) -> AsyncIterator[tuple[CrawlPage, ...]]:
+        pages = self.pages.get(crawl.id, ())
+        for start in range(0, len(pages), 2):
+            yield tuple(pages[start : start + 2])
+
+    async def crawl_notes(self, crawl: Crawl) -> CrawlNotes:
+        return self.notes
+
+    async def crawls(
+        self, account: Account, state: State | None, cursor: str | None, limit: int
+    ) -> CrawlList:
+        if cursor == "bad":
+            raise InvalidRequest("cursor is not one of ours")
+        mine = [
+            one
+            for one in self.crawls_made.values()
+            if one.account_id == account.id and state in (None, one.state)
+        ]
+        return CrawlList(tuple(mine[:limit]), "next" if len(mine) > limit else None, len(mine))
+
+    async def cancel_crawl(self, account: Account, crawl_id: UUID) -> None:
+        found = await self.crawl(account, crawl_id)
+        if not found.state.terminal:
+            self.crawls_made[crawl_id] = msgspec.structs.replace(found, state=State.CANCELLED)
 
     def end(self, task_id: UUID, outcome: Extraction | Failure, *, stores: bool = True) -> Task:
         """Ends a task as the worker would."""

@@ -37,7 +37,9 @@ TASK = Task(
 
 @pytest.fixture(params=[UploadResult, SendWebhook])
 def kind(request: pytest.FixtureRequest) -> Any:
-    context = SimpleNamespace(settings=Settings(), tasks=None, accounts=None, blobs=None)
+    context = SimpleNamespace(
+        settings=Settings(), tasks=None, accounts=None, crawls=None, blobs=None
+    )
     return request.param(context)
 
 

@@ -92,6 +92,8 @@ ADVICE: dict[str, str] = {
     "redirect_loop": "Often a cookie or a login is missing: send `cookies`, or use a `session`.",
     "too_many_redirects": "As for `redirect_loop`; or raise `WINDLASS_MAX_REDIRECTS`.",
     "bad_redirect": "The site sends its visitors to an address that is not http or https.",
+    "robots_denied": "The site asks robots to leave this page alone. The operator can switch "
+    "that off: WINDLASS_OBEY_ROBOTS=false.",
     "address_refused": "The address is not public. The operator can exempt networks with "
     "`WINDLASS_ALLOW_ADDRESSES`.",
     "unexpected_status": "The page came, with another status than expected: read `status_code`. "

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from windlass.api.batches import Batches
 from windlass.api.call import Handler
+from windlass.api.crawls import Crawls
 from windlass.api.deliveries import DeliveryLog
 from windlass.api.door import Absent, Door, Entry, Resource
 from windlass.api.keys import Keys
@@ -80,6 +81,7 @@ def _handlers(settings: Settings, service: Verbs, metrics: Metrics) -> dict[str,
     work = Work(settings, service)
     records = Records(settings, service)
     batches = Batches(settings, service)
+    crawls = Crawls(settings, service)
     deliveries = DeliveryLog(service)
     secrets = WebhookSecrets(service)
     keys = Keys(service)
@@ -99,6 +101,10 @@ def _handlers(settings: Settings, service: Verbs, metrics: Metrics) -> dict[str,
         "get_batch": batches.get,
         "get_batch_progress": batches.progress,
         "cancel_batch": batches.cancel,
+        "start_crawl": crawls.create,
+        "list_crawls": crawls.list,
+        "get_crawl": crawls.get,
+        "cancel_crawl": crawls.cancel,
         "list_deliveries": deliveries.list,
         "get_delivery": deliveries.get,
         "resend_delivery": deliveries.resend,

@@ -25,6 +25,7 @@ _ABOUT = (
 _PATH_DOCS = {
     "task_id": "Id of a task.",
     "batch_id": "Id of a batch.",
+    "crawl_id": "Id of a crawl.",
     "delivery_id": "Id of a delivery: the webhook-id that its receiver sees.",
     "key_id": "Id of a key.",
 }

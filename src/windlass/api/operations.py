@@ -27,6 +27,8 @@ from windlass.wire.v1_batches import (
     Canceled,
 )
 from windlass.wire.v1_body import AsyncExtractBody, BatchBody, ExtractBody, LegacyBatchBody
+from windlass.wire.v1_crawl_body import CrawlBody
+from windlass.wire.v1_crawls import CrawlCollection, CrawlDetail, CrawlQuery, CrawlView
 from windlass.wire.v1_errors import Error400, Error429, Error500, ErrorText
 from windlass.wire.v1_results import ExtractResult, LegacyResult, TaskResult
 from windlass.wire.v1_tasks import CreationReply, LegacyTaskList, TaskList, TaskReply
@@ -117,6 +119,13 @@ _LOG = (
     *_parameters(DeliveryQuery),
     *_listing("Deliveries per page; more than 1000 are answered 1000 at a time."),
 )
+_CRAWLS = (
+    *_parameters(CrawlQuery),
+    *_listing(
+        "Crawls per page; more than 1000, or 20000 pages in all, are answered so many at a time."
+    ),
+)
+_INCLUDE_PAGES = tuple(one for one in _CRAWLS if one.name == "include_tasks")
 _SYNC: dict[int, type | str | None] = {
     403: ErrorText,
     501: Error500,
@@ -256,6 +265,51 @@ OPERATIONS = (
         summary="Cancel a batch",
         doc="Its tasks end as errors with error_type canceled; those that have ended stay as they "
         "are.",
+        answers={200: Canceled, 404: ErrorText},
+    ),
+    Operation(
+        name="start_crawl",
+        method="POST",
+        path="/v1/crawl",
+        aliases=("/v2/crawl",),
+        group="Crawls",
+        summary="Crawl a site",
+        doc="Answers as soon as the crawl is stored for good. Each page is a task like any other.",
+        body=CrawlBody,
+        answers={200: CrawlView},
+        creating=True,
+    ),
+    Operation(
+        name="list_crawls",
+        method="GET",
+        path="/v1/crawl",
+        aliases=("/v2/crawl",),
+        group="Crawls",
+        summary="List crawls",
+        doc="Newest first. Cursors stay valid while crawls arrive.",
+        query=_CRAWLS,
+        answers={200: CrawlCollection, 400: Error400},
+    ),
+    Operation(
+        name="get_crawl",
+        method="GET",
+        path="/v1/crawl/{crawl_id}",
+        aliases=("/v2/crawl/{crawl_id}",),
+        group="Crawls",
+        summary="Read a crawl with its pages",
+        doc="Its numbers are those of the pages shown.",
+        query=_INCLUDE_PAGES,
+        answers={200: CrawlDetail, 400: Error400, 404: ErrorText},
+    ),
+    Operation(
+        name="cancel_crawl",
+        method="DELETE",
+        path="/v1/crawl/{crawl_id}",
+        aliases=("/v2/crawl/{crawl_id}",),
+        group="Crawls",
+        summary="Cancel a crawl",
+        doc="Pages that have not ended end as errors with error_type canceled, others stay "
+        "readable. A crawl that has ended stays as it is.",
         answers={200: Canceled, 404: ErrorText},
     ),
     Operation(

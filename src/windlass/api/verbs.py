@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from windlass.model.account import Account, KeyRecord, WebhookSecret
+from windlass.model.crawl import Crawl, CrawlList, CrawlNotes, CrawlPage, NewCrawl
 from windlass.model.deliverylog import (
     DeliveryFilter,
     DeliveryPage,
@@ -17,7 +18,7 @@ from windlass.model.deliverylog import (
 from windlass.model.group import Group, GroupPage, Idempotency
 from windlass.model.request import Submission
 from windlass.model.stats import Stats
-from windlass.model.task import ListPage, Task
+from windlass.model.task import ListPage, State, Task
 
 
 class Verbs(Protocol):
@@ -56,6 +57,22 @@ class Verbs(Protocol):
     async def batches(self, account: Account, cursor: str | None, limit: int) -> GroupPage: ...
 
     async def cancel_batch(self, account: Account, batch_id: UUID) -> None: ...
+
+    async def start_crawl(
+        self, account: Account, new: NewCrawl, idempotency: Idempotency | None = None
+    ) -> Crawl: ...
+
+    async def crawl(self, account: Account, crawl_id: UUID) -> Crawl: ...
+
+    def crawl_pages(self, crawl: Crawl) -> AsyncIterator[tuple[CrawlPage, ...]]: ...
+
+    async def crawl_notes(self, crawl: Crawl) -> CrawlNotes: ...
+
+    async def crawls(
+        self, account: Account, state: State | None, cursor: str | None, limit: int
+    ) -> CrawlList: ...
+
+    async def cancel_crawl(self, account: Account, crawl_id: UUID) -> None: ...
 
     async def deliveries(
         self, account: Account, which: DeliveryFilter, cursor: str | None, limit: int

@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 tasks = typer.Typer(help="Asynchronous tasks of your account.", no_args_is_help=True)
 batches = typer.Typer(help="Batches of your account.", no_args_is_help=True)
+crawl = typer.Typer(help="Crawls of your account.", no_args_is_help=True)
 deliveries = typer.Typer(
     help="Uploads and webhooks of your tasks: what became of them.", no_args_is_help=True
 )
@@ -36,6 +37,7 @@ keys = typer.Typer(help="API keys; only account main may.", no_args_is_help=True
 storage = typer.Typer(help="Buckets that results are delivered to.", no_args_is_help=True)
 app.add_typer(tasks, name="tasks")
 app.add_typer(batches, name="batches")
+app.add_typer(crawl, name="crawl")
 app.add_typer(deliveries, name="deliveries")
 app.add_typer(webhooks, name="webhooks")
 webhooks.add_typer(secret, name="secret")
@@ -197,6 +199,74 @@ def batches_cancel(batch_id: BatchId, as_json: Json = False, data: Data = None) 
     from windlass.cli.batches import cancel
 
     cancel(batch_id, as_json, data)
+
+
+CrawlId = Annotated[str, typer.Argument(metavar="ID", help="The crawl's id.")]
+CrawlWait = Annotated[
+    bool, typer.Option("--wait", help="Wait until it has ended, showing how far it is.")
+]
+
+
+@crawl.command("start")
+def crawl_start(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where to start.")],
+    options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="An option of POST /v1/crawl, such as limit=100, sitemap=skip, "
+            "include_paths=^/docs or callback=https://…; repeat.",
+        ),
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="html, markdown, text, links, headers or cookies; repeat."),
+    ] = None,
+    wait: CrawlWait = False,
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """Crawl a site. With --wait status 3 if no page could be had."""
+    from windlass.cli.crawls import start
+
+    body = {"url": url, "extract_options": {"formats": formats or ["markdown"]}}
+    start(body, options or [], wait, as_json, data)
+
+
+@crawl.command("list")
+def crawl_list(
+    status: Annotated[
+        Literal["queued", "running", "succeeded", "failed", "canceled"] | None,
+        typer.Option(help="Only those in this status."),
+    ] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """List crawls, newest first."""
+    from windlass.cli.crawls import show_list
+
+    show_list(status, limit, cursor, as_json, data)
+
+
+@crawl.command("get")
+def crawl_get(
+    crawl_id: CrawlId, wait: CrawlWait = False, as_json: Json = False, data: Data = None
+) -> None:
+    """Show a crawl's pages, and what it left out and why. Status 3 if no page could be had."""
+    from windlass.cli.crawls import show_crawl
+
+    show_crawl(crawl_id, wait, as_json, data)
+
+
+@crawl.command("cancel")
+def crawl_cancel(crawl_id: CrawlId, as_json: Json = False, data: Data = None) -> None:
+    """End a crawl; pages that it has brought stay."""
+    from windlass.cli.crawls import cancel
+
+    cancel(crawl_id, as_json, data)
 
 
 Kind = Annotated[Literal["upload", "webhook"] | None, typer.Option(help="Only these.")]

@@ -9,7 +9,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,27 +91,33 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 @asynccontextmanager
-async def progress(what: str, *, quiet: bool) -> AsyncIterator[None]:
-    """Shows on a terminal that `what` still goes on, once it has taken PATIENCE_S seconds."""
+async def progress(what: str, *, quiet: bool) -> AsyncIterator[Callable[[str], None]]:
+    """Shows on a terminal that `what` still goes on, once it has taken PATIENCE_S seconds; what
+    it gives takes the words for it anew."""
+    words = [what]
+
+    def say(text: str) -> None:
+        words[0] = text
+
     if quiet or not sys.stderr.isatty():
-        yield
+        yield say
         return
-    showing = asyncio.create_task(_show(what))
+    showing = asyncio.create_task(_show(words))
     try:
-        yield
+        yield say
     finally:
         showing.cancel()
         await asyncio.wait({showing})
 
 
-async def _show(what: str) -> None:
+async def _show(words: Sequence[str]) -> None:
     began = time.monotonic()
     await asyncio.sleep(PATIENCE_S)
     from rich.console import Console
 
-    with Console(stderr=True).status(what) as status:
+    with Console(stderr=True).status(words[0]) as status:
         while True:
-            status.update(f"{what} ({time.monotonic() - began:.0f} s)")
+            status.update(f"{words[0]} ({time.monotonic() - began:.0f} s)")
             await asyncio.sleep(1)
 
 

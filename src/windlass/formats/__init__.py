@@ -56,6 +56,7 @@ FORMATS: Registry[Format] = Registry(
         "html": "windlass.formats.html:HTML",
         "links": "windlass.formats.links:LINKS",
         "outline": "windlass.formats.outline:OUTLINE",
+        "sighting": "windlass.formats.outline:SIGHTING",
         "text": "windlass.formats.text:TEXT",
         "plain_text": "windlass.formats.text:TEXT",
         "markdown": "windlass.formats.markdown:MARKDOWN",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from windlass.formats import DocumentFormat, Wish
+from windlass.frontier.likeness import fingerprint
 from windlass.html.document import Document
+from windlass.html.media import Kind
 from windlass.model.outline import Outline
+from windlass.model.visit import Sighting
 
 
 def outline_of(document: Document, wish: Wish, warnings: list[str]) -> Outline:
@@ -13,3 +16,17 @@ def outline_of(document: Document, wish: Wish, warnings: list[str]) -> Outline:
 
 
 OUTLINE = DocumentFormat("outline", "tree", outline_of)
+
+
+def sighting_of(document: Document, wish: Wish, warnings: list[str]) -> Sighting:
+    """What a crawl wants of a page; of other files the text alone, if they have any."""
+    if document.kind.markup:
+        outline = document.tree.outline()
+        text = f"{outline.title}\n{document.tree.strings()}"
+        return Sighting(outline, fingerprint(text, document.url))
+    if document.kind is Kind.BINARY:
+        return Sighting(Outline())
+    return Sighting(Outline(), fingerprint(document.source, document.url))
+
+
+SIGHTING = DocumentFormat("sighting", "tree", sighting_of)

@@ -12,7 +12,7 @@ from array import array
 from hashlib import blake2b
 from zlib import crc32
 
-import msgspec
+from windlass.model.visit import Fingerprint
 
 DIGEST_BYTES = 16
 
@@ -24,19 +24,6 @@ _DIGITS = b"0123456789"
 _ENDS = bytes.maketrans(b".!?\t\r", b"\n\n\n\n\n")
 _IN_URL = re.compile(r"[/?&=;]")
 _DRAWN = re.compile(r"(?=.*\d).{6,}")
-
-
-class Fingerprint(msgspec.Struct, frozen=True):
-    """What is kept of a text. Stored only as long as its page is being weighed."""
-
-    digest: bytes
-    """Equal for equal texts (DIGEST_BYTES)."""
-    likeness: int
-    """Signed 64 bits, equal for texts with the same units in any order, numbers apart."""
-    size: int
-    """Bytes of the text."""
-    units: bytes
-    """At most 1,024 units, those with the smallest hashes, as array("Q"): hash << 32 | bytes."""
 
 
 def fingerprint(text: str, url: str) -> Fingerprint:

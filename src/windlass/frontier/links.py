@@ -12,9 +12,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from windlass.frontier.families import families_of, turn_of, varieties
-from windlass.frontier.identity import Identity, Sameness, identify
-from windlass.frontier.scope import Refusal, Scope
-from windlass.frontier.traps import Candidate
+from windlass.frontier.identity import Identity, Sameness, identify, sameness
+from windlass.frontier.scope import Refusal, Scope, scope_of
+from windlass.model.crawl import CrawlPlan
+from windlass.model.visit import Candidate
 
 _CACHED = 4096
 
@@ -98,6 +99,17 @@ class Frontier:
             turn_of(identity.url),
             varieties(families),
         )
+
+
+def frontier_of(plan: CrawlPlan, tracking: Iterable[str]) -> Frontier:
+    """The frontier of a crawl; `tracking` are query parameters that tell no pages apart.
+
+    Raises ValueError if it starts at no http(s) URL.
+    """
+    rules = sameness(tracking, ignore_query=plan.ignore_query)
+    start = identify(plan.url, rules)
+    scope = scope_of(start.url if start else "", plan.bounds)
+    return Frontier(scope.moved(plan.moved_to) if plan.moved_to else scope, rules)
 
 
 def _grew(finder: Candidate, own: frozenset[str], placed: Placed) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 from windlass.frontier.identity import MAX_URL, canonical_path
 from windlass.frontier.parts import Parts, take_apart
 from windlass.frontier.patterns import matches
+from windlass.model.visit import Bounds
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
@@ -28,17 +29,6 @@ Refusal = Literal[
     "not_included",
 ]
 """Why a URL is no part of a crawl; "" if it is."""
-
-
-class Bounds(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """How far the caller lets a crawl go: the options of the contract, under its names."""
-
-    crawl_entire_domain: bool = False
-    allow_subdomains: bool = False
-    allow_external_links: bool = False
-    max_discovery_depth: int = 5
-    include_paths: tuple[str, ...] = ()
-    exclude_paths: tuple[str, ...] = ()
 
 
 class Home(msgspec.Struct, frozen=True):

@@ -23,6 +23,8 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from windlass.frontier.families import Shape, shape_of
+from windlass.model.crawl import StoppedFamily
+from windlass.model.visit import Candidate
 
 IDLE = 99
 """What is under way if nothing is: a turn above all others."""
@@ -55,21 +57,6 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 Standings = Mapping[str, Standing]
 NEW = Standing()
-
-
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A URL in scope that a page, a sitemap or the caller named, before it is fetched."""
-
-    url: str
-    key: bytes
-    depth: int
-    families: tuple[str, ...]
-    turn: int = 0
-    """Until its families prove themselves it waits for all of a lower turn (families.py)."""
-    lineage: int = 0
-    """0: named from outside its families; else 1 and the barren pages in a row that led to it."""
-    listed: bool = False
-    """Named by the caller or a sitemap: never held back, and no trap."""
 
 
 class Verdict(NamedTuple):
@@ -187,19 +174,10 @@ def count(families: Iterable[str], standings: dict[str, Standing], **more: int) 
 # ---------------------------------------------------------------- what the crawl says of it
 
 
-class Stopped(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A family that was stopped, for the crawl's answer."""
-
-    family: str
-    reason: str
-    fetched: int
-    refused: int
-
-
-def stopped(standings: Standings) -> list[Stopped]:
+def stopped(standings: Standings) -> list[StoppedFamily]:
     """The families that URLs were refused for, most refusals first."""
     found = [
-        Stopped(family, _reason(family, standing), standing.finished, standing.refused)
+        StoppedFamily(family, _reason(family, standing), standing.finished, standing.refused)
         for family, standing in standings.items()
         if standing.refused
     ]

@@ -12,16 +12,16 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from windlass.frontier.families import Shape, shape_of
-from windlass.frontier.likeness import Fingerprint, learn, news
+from windlass.frontier.likeness import learn, news
 from windlass.frontier.traps import (
     NEW,
-    Candidate,
     Standing,
     Standings,
     Verdict,
     count,
     sift,
 )
+from windlass.model.visit import Candidate, Fingerprint
 
 _MUCH_NEWS = 200
 _SOME_NEWS = 16

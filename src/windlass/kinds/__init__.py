@@ -14,6 +14,8 @@ from windlass.model.task import Outcome, Task
 from windlass.registry import Registry
 from windlass.settings import Settings
 from windlass.storage.accounts import Accounts
+from windlass.storage.crawls import Crawls
+from windlass.storage.robots import RobotsRules
 from windlass.storage.tasks import Tasks
 
 
@@ -24,6 +26,8 @@ class Context:
     settings: Settings
     tasks: Tasks
     accounts: Accounts
+    crawls: Crawls
+    robots: RobotsRules
     blobs: Blobs
     extractor: Extractor
 
@@ -50,6 +54,8 @@ class Kind(Protocol):
 KINDS: Registry[type[Kind]] = Registry(
     "kind",
     {
+        "crawl_page": "windlass.kinds.crawl:FetchPage",
+        "crawl_sitemaps": "windlass.kinds.crawl_sitemaps:ReadSitemaps",
         "extract": "windlass.kinds.extract:Extract",
         "upload": "windlass.kinds.upload:UploadResult",
         "webhook": "windlass.kinds.webhook:SendWebhook",

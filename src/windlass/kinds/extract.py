@@ -38,10 +38,13 @@ class Extract:
 
     async def handle(self, task: Task) -> Outcome:
         """The page, or why there is none."""
-        request = self._decoder.decode(task.request)
+        request = self._read(task)
         if request.method not in _IDEMPOTENT:
             return await self._handle_once(task, request)
         return await self._handle(task, request)
+
+    def _read(self, task: Task) -> ExtractRequest:
+        return self._decoder.decode(task.request)
 
     async def _handle_once(self, task: Task, request: ExtractRequest) -> Outcome:
         """The same for a request that must not be sent twice.
@@ -70,6 +73,11 @@ class Extract:
             extraction = await self._extractor.extract(request, jar)
         except TargetError as error:
             return self._without_page(task, request, Failure.of(error))
+        return await self._conclude(task, request, extraction, jar)
+
+    async def _conclude(
+        self, task: Task, request: ExtractRequest, extraction: Extraction, jar: CookieJar
+    ) -> Outcome:
         failure = extraction.failure
         if extraction.partial and failure is not None and self._worth_again(task, request, failure):
             return Outcome(state=State.QUEUED, failure=failure, retry_in_s=retry_delay(task))
@@ -83,7 +91,7 @@ class Extract:
 
     def give_up(self, task: Task, outcome: Outcome) -> Outcome:
         """An outcome made by the worker, with a result that says what happened."""
-        request = self._decoder.decode(task.request)
+        request = self._read(task)
         return msgspec.structs.replace(
             outcome, result=_render(task, request, None, outcome.failure)
         )

@@ -10,15 +10,24 @@ import time
 import msgspec
 
 from windlass.kinds import Context
+from windlass.model.crawl import CrawlEvent
 from windlass.model.delivery import Webhook
 from windlass.model.task import Outcome, State, Task
 from windlass.webhooks import Answer, Post
 from windlass.webhooks.schedule import broke_by_chance, first_try, next_delay
 from windlass.webhooks.sender import Sender
+from windlass.wire.v1_crawls import crawl_webhook_body
 from windlass.wire.v1_webhook import webhook_body
 
 _SECRETS_KEPT_S = 10.0
 _SECRETS_KEPT = 10_000
+
+
+_AFTER_OTHERS_S = 1.0
+
+
+class _Event(msgspec.Struct, frozen=True):
+    event: CrawlEvent = "page"
 
 
 class SendWebhook:
@@ -30,7 +39,9 @@ class SendWebhook:
         self._tasks = context.tasks
         self._accounts = context.accounts
         self._sender = Sender(context.settings)
+        self._crawls = context.crawls
         self._decoder = msgspec.json.Decoder(Webhook)
+        self._events = msgspec.json.Decoder(_Event)
         self._secrets: dict[int, tuple[tuple[str, ...], float]] = {}
 
     async def handle(self, task: Task) -> Outcome:
@@ -38,17 +49,40 @@ class SendWebhook:
         if task.attempt < self._first:
             return Outcome(state=State.QUEUED, retry_in_s=self._schedule[0], counts=False)
         webhook = self._decoder.decode(task.request)
+        about = await self._tasks.parent(task)
+        body = await self._body(task, about)
+        if body is None:
+            return Outcome(state=State.QUEUED, retry_in_s=_AFTER_OTHERS_S, counts=False)
         answer = await self._sender.send(
             Post(
                 url=webhook.url,
                 headers=webhook.headers,
-                body=webhook_body(await self._tasks.parent(task)),
+                body=body,
                 delivery_id=task.id,
                 attempt=task.attempt - self._first + 1,
                 secrets=await self._account_secrets(task.account_id),
             )
         )
         return self._judge(task, answer)
+
+    def _try_of(self, task: Task, parent: Task) -> int:
+        """Which try this is; news of a crawl may have had to wait for its turn."""
+        if parent.kind == "crawl_page":
+            return task.failures + task.losses + 1
+        return task.attempt - self._first + 1
+
+    async def _body(self, task: Task, parent: Task) -> bytes | None:
+        """What there is to say; None while a crawl has other news that must arrive before."""
+        if parent.kind != "crawl_page" or parent.group_id is None:
+            return webhook_body(parent)
+        event = self._events.decode(task.input).event
+        if event != "started" and task.failures == 0:
+            of_end = event != "page"
+            if await self._crawls.news_ahead(parent.group_id, task.id, of_end=of_end):
+                return None
+        crawl = await self._crawls.get(None, parent.group_id)
+        about = parent if event == "page" else None
+        return crawl_webhook_body(event, crawl, task.created_at, about)
 
     def _judge(self, task: Task, answer: Answer) -> Outcome:
         failure, sight = answer.failure, answer.sight

@@ -11,6 +11,7 @@ import msgspec
 from windlass.model.delivery import Delivery, Sight
 from windlass.model.page import Failure
 from windlass.model.request import Cookie
+from windlass.model.visit import Visit
 
 DELIVERIES = frozenset({"upload", "webhook"})
 """Kinds of task that take another task's result or news to its owner."""
@@ -136,6 +137,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     `result` are the bytes to be readable at the task's results, in the caller's dialect.
     A delivery says what it saw (`sight`, kept with the attempt) and whether the receiver's endpoint
     works (`healthy`); the end of an upload is its parent's end, too, with `failure` if it failed.
+    A crawl's tasks say what they saw of it (`visit`).
     """
 
     state: State
@@ -148,6 +150,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionUpdate | None = None
     sight: Sight | None = None
     healthy: bool | None = None
+    visit: Visit | None = None
 
 
 class ListPage(msgspec.Struct, frozen=True):

@@ -15,12 +15,14 @@ _IDS_PER_NOTICE = 200
 """A notification's payload ends at 8,000 bytes; an id takes 37."""
 
 
-async def cancel(database: Database, account_id: int, ids: Sequence[UUID]) -> list[str]:
+async def cancel(
+    database: Database, account_id: int, ids: Sequence[UUID], *, tell: bool = True
+) -> list[str]:
     """Ends those of an account's tasks that have not ended and tells the workers that run them.
 
-    Returns the lanes where something waits because of it.
+    Returns the lanes where something waits because of it. `tell` False keeps it from their owners.
     """
-    stopped, lanes = await retrying(lambda: _end(database, account_id, ids), for_s=8)
+    stopped, lanes = await retrying(lambda: _end(database, account_id, ids, tell), for_s=8)
     for start in range(0, len(stopped), _IDS_PER_NOTICE):
         payload = ",".join(map(str, stopped[start : start + _IDS_PER_NOTICE]))
         # Should it get lost: workers look for themselves every few seconds.
@@ -29,7 +31,7 @@ async def cancel(database: Database, account_id: int, ids: Sequence[UUID]) -> li
 
 
 async def _end(
-    database: Database, account_id: int, ids: Sequence[UUID]
+    database: Database, account_id: int, ids: Sequence[UUID], tell: bool
 ) -> tuple[list[UUID], list[str]]:
     sql = database.sql
     async with database.durable.acquire() as connection, connection.transaction():
@@ -39,7 +41,7 @@ async def _end(
             return [], []
         ended_ids = [row["id"] for row in ended]
         uploads = await connection.fetch(sql("cancel_uploads"), ended_ids)
-        news = following.webhooks_for(ended)
+        news = following.webhooks_for(ended) if tell else []
         if news:
             await connection.execute(sql("insert_tasks"), *new_columns(news))
         await announce(connection, sql("add_tallies"), [*ended, *uploads])

@@ -47,9 +47,10 @@ _RECONNECT_S = 0.3
 
 @cache
 def queries() -> dict[str, str]:
-    """The statements of queries.sql by name."""
-    text = (Path(__file__).parent / "queries.sql").read_text(encoding="utf-8")
-    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)
+    """The statements of queries.sql and crawls.sql by name."""
+    folder = Path(__file__).parent
+    texts = [(folder / name).read_text(encoding="utf-8") for name in ("queries.sql", "crawls.sql")]
+    parts = re.split(r"^-- name: (\w+)$", "\n".join(texts), flags=re.MULTILINE)
     return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from windlass.model.crawl import CRAWL_TASKS
 from windlass.model.delivery import Delivery, Upload, Webhook
 from windlass.model.task import NewTask, Outcome, State, Task
 from windlass.net.endpoints import bucket_of, endpoint_of
@@ -56,6 +57,8 @@ def upload_for(task: Task) -> NewTask:
         deadline_s=DEADLINE_S,
         parent_id=task.id,
         tried_since=datetime.now(UTC),
+        # A crawl is locked before what ends its pages.
+        group_id=task.group_id if task.kind in CRAWL_TASKS else None,
     )
 
 

@@ -15,7 +15,7 @@ from windlass.model.group import Group, GroupPage, Idempotency, NewGroup
 from windlass.model.task import NewTask, Task
 from windlass.storage.cancelling import cancel
 from windlass.storage.cursors import cursor_at, position_of
-from windlass.storage.database import Database, retrying
+from windlass.storage.database import Database, queries, retrying
 from windlass.storage.rows import new_columns, to_task
 
 SLICE = 500
@@ -47,7 +47,7 @@ class Groups:
     async def _accept(self, group: NewGroup, idempotency: Idempotency | None) -> Group:
         sql = self._database.sql
         async with self._database.durable.acquire() as connection, connection.transaction():
-            made = await self._claim_key(connection, group.account_id, group.id, idempotency)
+            made = await claim_key(connection, group.account_id, group.id, idempotency)
             if made == group.id:
                 await self._insert(connection, group)
             row = await connection.fetchrow(sql("get_group"), made, group.account_id, group.kind)
@@ -68,28 +68,10 @@ class Groups:
     async def _accept_task(self, task: NewTask, idempotency: Idempotency) -> UUID:
         sql = self._database.sql
         async with self._database.durable.acquire() as connection, connection.transaction():
-            made = await self._claim_key(connection, task.account_id, task.id, idempotency)
+            made = await claim_key(connection, task.account_id, task.id, idempotency)
             if made == task.id:
                 await connection.execute(sql("insert_tasks"), *new_columns([task]))
             return made
-
-    async def _claim_key(
-        self, connection: Any, account_id: int, made: UUID, idempotency: Idempotency | None
-    ) -> UUID:
-        """What belongs to the key: what is being made, or what was made with it before."""
-        if idempotency is None:
-            return made
-        sql, key, digest = self._database.sql, idempotency.key, idempotency.digest
-        row = None
-        while row is None:  # a key that is purged between the two statements is free again
-            # Of two calls at once, the second waits here until the first has made it, or has not.
-            if await connection.fetch(sql("claim_key"), account_id, key, digest, made):
-                return made
-            row = await connection.fetchrow(sql("find_made"), account_id, key)
-        if row["digest"] != digest:
-            raise IdempotencyConflict
-        found: UUID = row["made"]
-        return found
 
     async def get(self, account: Account, kind: str, group_id: UUID) -> Group:
         """One group. Raises GroupNotFound, also for a group of another account."""
@@ -131,6 +113,28 @@ class Groups:
         while rows := await self._database.fetch("unfinished_members", group_id, SLICE):
             lanes.update(await cancel(self._database, account.id, [row["id"] for row in rows]))
         return sorted(lanes)
+
+
+async def claim_key(
+    connection: Any,
+    account_id: int,
+    made: UUID,
+    idempotency: Idempotency | None,
+) -> UUID:
+    """What belongs to the key: what is being made, or what was made with it before."""
+    if idempotency is None:
+        return made
+    sql, key, digest = queries(), idempotency.key, idempotency.digest
+    row = None
+    while row is None:  # a key that is purged between the two statements is free again
+        # Of two calls at once, the second waits here until the first has made it, or has not.
+        if await connection.fetch(sql["claim_key"], account_id, key, digest, made):
+            return made
+        row = await connection.fetchrow(sql["find_made"], account_id, key)
+    if row["digest"] != digest:
+        raise IdempotencyConflict
+    found: UUID = row["made"]
+    return found
 
 
 def _to_group(row: Any) -> Group:

@@ -42,6 +42,7 @@ class Maintenance:
         while await self._database.fetch("purge_groups", 2 * ttl, SLICE):
             pass
         await self._database.execute("purge_keys", ttl)
+        await self._database.execute("purge_robots")
         await self._database.execute("purge_sessions")
         await self._database.execute("purge_idle_lanes")
         await self._database.execute("forget_silent_workers")

@@ -24,6 +24,7 @@ def steps() -> dict[int, str]:
     for path in sorted((FOLDER / "migrations").glob("*.sql")):
         number = re.match(r"(\d{4})_", path.name)
         if number:
+            assert int(number[1]) not in found, f"two migrations lead to version {number[1]}"
             found[int(number[1])] = path.read_text(encoding="utf-8")
     return found
 

@@ -15,9 +15,11 @@ import asyncpg
 import msgspec
 from pgqueuer.domain.models import Job
 
+from windlass.model.crawl import CRAWL_TASKS
 from windlass.model.page import Failure
 from windlass.model.task import NewTask, Outcome, Priority, SessionUpdate, State, Task
-from windlass.storage import following, queue
+from windlass.model.visit import Visit
+from windlass.storage import crawling, following, queue
 from windlass.storage.batcher import Batcher, Linger
 from windlass.storage.breaker import Breaker, Try
 from windlass.storage.database import Database, retrying
@@ -26,6 +28,8 @@ from windlass.storage.rows import LINGER_S, REFUSED, new_columns, storable
 DONE_CHANNEL = "windlass_done"
 _IDS_PER_NOTICE = 200
 """A notification's payload ends at 8,000 bytes; an id takes 37."""
+_OF_CRAWLS = CRAWL_TASKS | {"upload"}
+"""Kinds whose end may move a crawl on."""
 _TRIES = msgspec.json.Decoder(tuple[Try, ...])
 
 
@@ -79,17 +83,20 @@ class Application:
 
     def __init__(self, connection: asyncpg.Connection, database: Database) -> None:
         self._connection = connection
+        self._database = database
         self._sql = database.sql
 
     async def run(self, batch: Sequence[Finished]) -> dict[UUID, Applied]:
         """Applies what is still wanted; what that set off, by task."""
+        crawls = await self._lock_crawls(batch)
         rows: list[Any] = await self._fetch("apply_outcomes", *_outcomes(batch))
         applied = {row["id"] for row in rows}
         kept = [item for item in batch if item.task.id in applied]
         if not kept:
             return {}
         parents = await self._end_parents(kept)
-        new = {item.task.id: _set_off(item, parents) for item in kept}
+        moved, silent = await self._move_crawls(crawls, kept)
+        new = {item.task.id: _set_off(item, parents, silent) for item in kept}
         await self._insert([task for tasks in new.values() for task in tasks])
         await self._keep_sessions(kept)
         await self._keep_sights(kept)
@@ -98,7 +105,39 @@ class Application:
         await queue.complete(self._connection, [item.job for item in kept])
         # Last: admission and other workers want these rows, too.
         await self._move_breakers(kept)
-        return {key: Applied(tuple(task.lane for task in tasks)) for key, tasks in new.items()}
+        lanes = {key: [task.lane for task in tasks] for key, tasks in new.items()}
+        lanes[kept[0].task.id] += [task.lane for task in moved]
+        return {key: Applied(tuple(each)) for key, each in lanes.items()}
+
+    async def _lock_crawls(self, batch: Sequence[Finished]) -> dict[UUID, crawling.Locked]:
+        """The crawls that this moves on, locked before any task."""
+        ids = {
+            item.task.group_id
+            for item in batch
+            if item.task.group_id is not None
+            and item.outcome.state.terminal
+            and item.task.kind in _OF_CRAWLS
+        }
+        return await crawling.lock(self._connection, self._database, ids) if ids else {}
+
+    async def _move_crawls(
+        self, crawls: dict[UUID, crawling.Locked], kept: Sequence[Finished]
+    ) -> tuple[list[NewTask], frozenset[UUID]]:
+        """The tasks that crawls made, and their tasks that are no pages."""
+        tasks: list[NewTask] = []
+        silent: frozenset[UUID] = frozenset()
+        for crawl in crawls.values():
+            ended = [
+                _ended(item)
+                for item in kept
+                if item.task.group_id == crawl.id and item.outcome.state.terminal
+            ]
+            moved = await crawling.Crawling(self._connection, self._database, crawl).move(ended)
+            tasks += moved.tasks
+            silent |= moved.silent
+        if silent:
+            await self._connection.execute(self._sql("silence_tasks"), list(silent))
+        return tasks, silent
 
     async def _fetch(self, name: str, *arguments: Any) -> list[Any]:
         rows: list[Any] = await self._connection.fetch(self._sql(name), *arguments)
@@ -156,7 +195,7 @@ async def announce(connection: asyncpg.Connection, add_tallies: str, rows: Seque
         await connection.execute("SELECT pg_notify($1, $2)", DONE_CHANNEL, payload)
 
 
-def _set_off(item: Finished, parents: dict[UUID, Any]) -> list[NewTask]:
+def _set_off(item: Finished, parents: dict[UUID, Any], silent: frozenset[UUID]) -> list[NewTask]:
     """The tasks that an applied outcome makes."""
     task, outcome = item.task, item.outcome
     if following.parks(task, outcome):
@@ -165,6 +204,8 @@ def _set_off(item: Finished, parents: dict[UUID, Any]) -> list[NewTask]:
         # A parent that is not among them was cancelled meanwhile, and has told its owner.
         parent = parents.get(task.parent_id) if task.parent_id else None
         return [*outcome.follow_ups, *following.webhooks_for([parent] if parent else [])]
+    if task.id in silent:
+        return list(outcome.follow_ups)
     if outcome.state.terminal and task.delivery is not None and task.delivery.webhook is not None:
         webhook = task.delivery.webhook
         return [
@@ -172,6 +213,13 @@ def _set_off(item: Finished, parents: dict[UUID, Any]) -> list[NewTask]:
             following.webhook_for(task.id, task.account_id, task.api, webhook),
         ]
     return list(outcome.follow_ups)
+
+
+def _ended(item: Finished) -> crawling.Ended:
+    outcome = item.outcome
+    return crawling.Ended(
+        item.task.id, item.task.kind, outcome.visit or Visit(), bool(outcome.follow_ups)
+    )
 
 
 def _ends_parent(item: Finished) -> bool:

@@ -81,12 +81,14 @@ ON CONFLICT (id) DO NOTHING
 RETURNING created_at;
 
 -- name: arm_lanes
--- Tells lanes that something waits, and makes the lanes that are new. In key order, like every
+-- Tells lanes that something waits, and makes the lanes that are new, as slow as their hosts ask
+-- robots to be. In key order, like every
 -- statement that locks several lanes.
 INSERT INTO lane (key, next_at, concurrency, delay_s, pool, proven)
-SELECT key, now(), concurrency, delay_s, pool, proven
+SELECT key, now(), concurrency, greatest(new.delay_s, robots.delay_s), pool, proven
 FROM unnest($1::text[], $2::int[], $3::double precision[], $4::text[], $5::boolean[])
     AS new (key, concurrency, delay_s, pool, proven)
+LEFT JOIN robots ON robots.lane = new.key
 ORDER BY key
 ON CONFLICT (key) DO UPDATE SET next_at = greatest(now(), lane.open_until)
 WHERE lane.next_at = 'infinity';
@@ -95,8 +97,11 @@ WHERE lane.next_at = 'infinity';
 -- Brings lanes to the limits of today's settings.
 UPDATE lane SET concurrency = today.concurrency, delay_s = today.delay_s
 FROM (SELECT key FROM lane WHERE key = ANY($1::text[]) ORDER BY key FOR UPDATE) AS locked
-JOIN unnest($1::text[], $2::int[], $3::double precision[])
-    AS today (key, concurrency, delay_s) USING (key)
+JOIN (
+    SELECT key, concurrency, greatest(new.delay_s, robots.delay_s) AS delay_s
+    FROM unnest($1::text[], $2::int[], $3::double precision[]) AS new (key, concurrency, delay_s)
+    LEFT JOIN robots ON robots.lane = new.key
+) AS today USING (key)
 WHERE lane.key = locked.key
     AND (lane.concurrency, lane.delay_s) IS DISTINCT FROM (today.concurrency, today.delay_s);
 

@@ -32,8 +32,9 @@ CREATE TYPE task_state AS ENUM (
     'delayed', 'waiting', 'admitted', 'running', 'delivering', 'succeeded', 'failed', 'cancelled'
 );
 
--- Tasks that were asked for together (batch). members: their ids in the order of the inputs, which
--- retention does not touch.
+-- Tasks that were asked for together (batch), or that a crawl has found. members: the ids of a
+-- batch's tasks in the order of the inputs, which retention does not touch. The columns after
+-- cancelled_at are a crawl's; its state is queued, running, succeeded, failed or cancelled.
 CREATE TABLE task_group (
     id uuid PRIMARY KEY,
     account_id integer NOT NULL REFERENCES account,
@@ -41,10 +42,17 @@ CREATE TABLE task_group (
     input json NOT NULL,
     members uuid[] NOT NULL,
     created_at timestamptz NOT NULL,
-    cancelled_at timestamptz
+    cancelled_at timestamptz,
+    name text,
+    options json,
+    delivery json,
+    state text,
+    updated_at timestamptz,
+    finished_at timestamptz
 );
 
 CREATE INDEX task_group_listing ON task_group (account_id, kind, created_at DESC, id DESC);
+CREATE INDEX task_group_active ON task_group (id) WHERE state IN ('queued', 'running');
 
 CREATE TABLE task (
     id uuid PRIMARY KEY,
@@ -214,3 +222,69 @@ CREATE TABLE idempotency_key (
 );
 
 CREATE INDEX idempotency_key_age ON idempotency_key (created_at);
+
+-- Every URL that a crawl has heard of: the whole memory of its frontier. held: waits for held_by, a
+-- family ("" = its turn) · admitted: has a task under way · fetched: its task has ended · alias:
+-- another address of alias_of · stopped: given up with its family · excluded: robots.txt keeps it
+-- from us · beyond: found when the limit was reached. found_on: the task of the page that named it.
+CREATE TABLE page (
+    group_id uuid NOT NULL REFERENCES task_group ON DELETE CASCADE,
+    key bytea NOT NULL,
+    url text NOT NULL,
+    state text NOT NULL,
+    depth smallint NOT NULL,
+    turn smallint NOT NULL,
+    lineage integer NOT NULL,
+    listed boolean NOT NULL,
+    held_by text,
+    task_id uuid,
+    found_on uuid,
+    alias_of bytea,
+    digest bytea,
+    likeness bigint,
+    seq bigint GENERATED ALWAYS AS IDENTITY,
+    PRIMARY KEY (group_id, key)
+) WITH (fillfactor = 80);
+
+CREATE INDEX page_of_task ON page (task_id) WHERE task_id IS NOT NULL;
+CREATE INDEX page_taken ON page (group_id, seq) WHERE state IN ('admitted', 'fetched');
+CREATE INDEX page_under_way ON page (group_id, turn) WHERE state = 'admitted';
+CREATE INDEX page_held ON page (group_id, held_by, turn, seq) WHERE state = 'held';
+CREATE INDEX page_left_out ON page (group_id, state, seq) WHERE state NOT IN ('admitted', 'fetched');
+CREATE INDEX page_likeness ON page (group_id, likeness) WHERE likeness IS NOT NULL;
+CREATE INDEX page_digest ON page (group_id, digest) WHERE digest IS NOT NULL;
+
+-- What families of URLs have shown in a crawl (frontier/traps.py), as msgpack.
+CREATE TABLE family (
+    group_id uuid NOT NULL REFERENCES task_group ON DELETE CASCADE,
+    name text NOT NULL,
+    standing bytea NOT NULL,
+    refused integer NOT NULL,
+    PRIMARY KEY (group_id, name)
+) WITH (fillfactor = 70);
+
+-- What hosts ask of robots, by lane, as the newest answer that counts said it.
+CREATE TABLE robots (
+    lane text PRIMARY KEY,
+    rules json NOT NULL,
+    delay_s double precision NOT NULL,
+    fetched_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    unreachable_since timestamptz
+);
+
+-- A crawl with its numbers, all from one look at its pages.
+CREATE VIEW stored_crawl AS
+SELECT task_group.id, task_group.account_id, account.name AS account, task_group.name,
+    task_group.input, task_group.options, task_group.delivery, task_group.state,
+    task_group.created_at, task_group.updated_at, task_group.finished_at,
+    counted.total, counted.pending, counted.failed
+FROM task_group JOIN account ON account.id = task_group.account_id
+CROSS JOIN LATERAL (
+    SELECT count(*) AS total,
+        count(*) FILTER (WHERE task.id IS NOT NULL AND task.finished_at IS NULL) AS pending,
+        count(*) FILTER (WHERE task.state IN ('failed', 'cancelled')) AS failed
+    FROM page LEFT JOIN task ON task.id = page.task_id
+    WHERE page.group_id = task_group.id AND page.state IN ('admitted', 'fetched')
+) AS counted
+WHERE task_group.kind = 'crawl';

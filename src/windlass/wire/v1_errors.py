@@ -66,6 +66,7 @@ HTTP_STATUS: dict[str, int] = {
     "bad_redirect": 500,
     "unexpected_status": 500,
     "address_refused": 403,
+    "robots_denied": 403,
     "parse_timeout": 500,
     "parser_crashed": 500,
     "delivery_failed": 500,

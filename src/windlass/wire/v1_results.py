@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from windlass.model.crawl import CRAWL_TASKS
 from windlass.model.page import Extraction, Failure, Redirect
 from windlass.model.request import Cookie, ExtractRequest
 from windlass.model.task import Task
@@ -236,8 +237,10 @@ def output_url(task: Task) -> str | UnsetType:
 
 
 def batch_id(task: Task) -> UUID | UnsetType:
-    """The batch that the task belongs to (5.1)."""
-    return UNSET if task.group_id is None else task.group_id
+    """The batch that the task belongs to (5.1); a crawl is none."""
+    if task.group_id is None or task.kind in CRAWL_TASKS:
+        return UNSET
+    return task.group_id
 
 
 def task_tail(task: Task) -> bytes:

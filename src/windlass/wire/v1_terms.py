@@ -87,6 +87,7 @@ ERROR_TYPES: dict[str, ErrorType] = {
     "bad_redirect": "http_error",
     "unexpected_status": "http_error",
     "address_refused": "blocked_error",
+    "robots_denied": "blocked_error",
     "parse_timeout": "parsing_error",
     "parser_crashed": "parsing_error",
     "delivery_failed": "storage_error",

@@ -59,9 +59,18 @@ def webhook_body(task: Task) -> bytes:
 
     Links start with the base that was kept with the task's delivery.
     """
+    base = task.delivery.base if task.delivery else ""
+    view = webhook_task(task, base)
+    succeeded = task.state is State.SUCCEEDED
+    status: Literal["success", "failed"] = "success" if succeeded else "failed"
+    return msgspec.json.encode(WebhookBody(status=status, task_id=task.id, task=view))
+
+
+def webhook_task(task: Task, base: str) -> WebhookTask:
+    """A terminal task as webhooks show it, with links that start with `base`."""
     why = reason(task.state, task.failure)
-    link = f"{task.delivery.base if task.delivery else ''}/v1/tasks/{task.id}"
-    view = WebhookTask(
+    link = f"{base}/v1/tasks/{task.id}"
+    return WebhookTask(
         id=task.id,
         state=STATES[task.state],
         status_code=task.status_code or 0,
@@ -78,6 +87,3 @@ def webhook_body(task: Task) -> bytes:
         error_type=error_type(why.code) if why else UNSET,
         error_code=why.code if why else UNSET,
     )
-    succeeded = task.state is State.SUCCEEDED
-    status: Literal["success", "failed"] = "success" if succeeded else "failed"
-    return msgspec.json.encode(WebhookBody(status=status, task_id=task.id, task=view))

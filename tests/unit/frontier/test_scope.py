@@ -10,7 +10,8 @@ import pytest
 from windlass.frontier.identity import sameness
 from windlass.frontier.links import Frontier
 from windlass.frontier.patterns import fault, matches
-from windlass.frontier.scope import Bounds, Scope, scope_of
+from windlass.frontier.scope import Scope, scope_of
+from windlass.model.visit import Bounds
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from windlass.frontier.families import families_of, turn_of
 from windlass.frontier.identity import sameness
 from windlass.frontier.likeness import fingerprint, learn, news
 from windlass.frontier.links import Frontier
-from windlass.frontier.scope import Bounds, scope_of
-from windlass.frontier.traps import Candidate, Standing, judge, sift, stopped
+from windlass.frontier.scope import scope_of
+from windlass.frontier.traps import Standing, judge, sift, stopped
+from windlass.model.visit import Bounds, Candidate
 
 HOST = "http://site.test"
 

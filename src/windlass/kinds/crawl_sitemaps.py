@@ -1,0 +1,127 @@
+"""Sitemaps of a crawl's site, one for each task: what they list goes to the crawl.
+
+A sitemap is one fetch in its host's lane like any page; what is left goes with a follow-up task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice
+from uuid import UUID
+
+import msgspec
+
+from windlass.errors import TargetError
+from windlass.frontier.links import Frontier
+from windlass.kinds import Context
+from windlass.kinds.crawl import Plans, allowed
+from windlass.kinds.robots import RobotsKeeper
+from windlass.model.page import Failure, Page
+from windlass.model.task import NewTask, Outcome, State, Task
+from windlass.model.visit import Candidate, Visit
+from windlass.site.discovery import Source, below, guessed, host_of, listed
+from windlass.site.entries import Entry, SitemapKind
+from windlass.site.sitemaps import MAX_SITEMAPS, Sitemap
+from windlass.storage.crawlrows import sitemaps_task
+
+_FETCHED_WITHIN_S = 60.0
+_ENTRIES = 100_000
+"""What is read of one sitemap; the protocol allows half of it."""
+
+
+class Left(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Sitemaps that are still to be read. `guesses`: only until one is there. `read` counts."""
+
+    sources: tuple[Source, ...] = ()
+    guesses: bool = False
+    read: int = 0
+
+
+class ReadSitemaps:
+    """Reads sitemaps of crawls."""
+
+    def __init__(self, context: Context) -> None:
+        self._extractor = context.extractor
+        self._plans = Plans(context)
+        self._robots = RobotsKeeper(context)
+        self._decoder = msgspec.json.Decoder(Left)
+
+    async def handle(self, task: Task) -> Outcome:
+        """What one sitemap lists. One that cannot be had lists nothing."""
+        assert task.group_id is not None
+        rules = await self._plans.of(task.group_id)
+        start = rules.plan.moved_to or rules.plan.url
+        left = self._decoder.decode(task.request)
+        if not left.sources and not left.read:
+            left = await self._first(start)
+        if not left.sources:
+            return Outcome(state=State.SUCCEEDED)
+        source, *rest = left.sources
+        try:
+            page = await self._extractor.fetch(source.url, _FETCHED_WITHIN_S)
+        except TargetError as error:
+            failure = Failure.of(error)
+            after = self._after(task, left, rest, [])
+            return Outcome(state=State.FAILED, failure=failure, follow_ups=after)
+        found, more, is_one = await asyncio.to_thread(
+            _read, page, source, rules.frontier, rules.plan.limit
+        )
+        if is_one and left.guesses:
+            rest = []
+        may, may_not = allowed(self._robots, found)
+        return Outcome(
+            state=State.SUCCEEDED,
+            status_code=page.status,
+            visit=Visit(found=may, excluded=may_not),
+            follow_ups=self._after(task, left, rest, more),
+        )
+
+    async def _first(self, start: str) -> Left:
+        robots = (await self._robots.of(start)).robots
+        where = start.split("/", 3)
+        sources = listed("/".join([*where[:3], "robots.txt"]), robots)
+        return Left(sources) if sources else Left(guessed(start), guesses=True)
+
+    def _after(
+        self, task: Task, left: Left, rest: list[Source], more: list[Source]
+    ) -> tuple[NewTask, ...]:
+        read = left.read + 1
+        sources = tuple(dict.fromkeys((*rest, *more)))[: max(MAX_SITEMAPS - read, 0)]
+        if not sources:
+            return ()
+        remaining = Left(sources, left.guesses and not more, read)
+        request = msgspec.json.encode(remaining).decode()
+        crawl_id: UUID = task.group_id  # type: ignore[assignment]  # every such task has one
+        return (sitemaps_task(crawl_id, task.account_id, sources[0].url, request),)
+
+    def give_up(self, task: Task, outcome: Outcome) -> Outcome:
+        """Sitemaps have no result of their own; the others are read all the same."""
+        left = self._decoder.decode(task.request)
+        after = self._after(task, left, list(left.sources[1:]), [])
+        return msgspec.structs.replace(outcome, follow_ups=after)
+
+    async def aclose(self) -> None:
+        """Nothing is open: the extractor belongs to the worker."""
+
+
+def _read(
+    page: Page, source: Source, frontier: Frontier, limit: int
+) -> tuple[list[Candidate], list[Source], bool]:
+    """Pages in scope, at most so many, sitemaps below it, and whether it is a sitemap at all."""
+    if not 200 <= page.status < 300:
+        return [], [], False
+    sitemap = Sitemap(page.url, [page.body])
+    more: list[Source] = []
+    urls: list[str] = []
+    for entry in islice(sitemap, _ENTRIES):
+        if entry.leads_on:
+            following = below(source, entry)
+            more += [following] if following else []
+        elif _may_name(source, entry):
+            urls.append(entry.url)
+    found = frontier.listed(urls).candidates[:limit]
+    return found, more[:MAX_SITEMAPS], sitemap.kind is not SitemapKind.NONE
+
+
+def _may_name(source: Source, entry: Entry) -> bool:
+    return host_of(entry.url) in source.hosts

@@ -1,0 +1,86 @@
+"""Asks hosts what they want of robots, and remembers it. Used by the kinds that crawl.
+
+One answer serves all processes (storage/robots.py); each remembers it for a moment of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from windlass.errors import TargetError
+from windlass.kinds import Context
+from windlass.net.endpoints import host_of
+from windlass.site.robots import Robots, in_force, lifetime_s, rules_of
+from windlass.storage.robots import KeptRobots
+
+_REMEMBERED_S = 30.0
+_REMEMBERED = 1000
+_ASKED_FOR_S = 20.0
+
+
+class RobotsKeeper:
+    """What hosts let us fetch. One per kind and process."""
+
+    def __init__(self, context: Context) -> None:
+        self._agent = context.settings.robots_agent
+        self._obeys = context.settings.obey_robots
+        self._kept = context.robots
+        self._extractor = context.extractor
+        self._remembered: dict[str, tuple[KeptRobots, float]] = {}
+        self._anything = KeptRobots(Robots(self._agent, "absent"), datetime.min.replace(tzinfo=UTC))
+        self._asking: dict[str, asyncio.Lock] = {}
+
+    async def of(self, url: str) -> KeptRobots:
+        """What the host of a URL said; that allows all if the operator does not obey any.
+
+        Raises EngineError if they cannot be read or kept.
+        """
+        if not self._obeys:
+            return self._anything
+        lane = f"web:{host_of(url)}"
+        # Of many pages at once, the first asks for all.
+        async with self._asking.setdefault(lane, asyncio.Lock()):
+            kept = self._recall(lane) or await self._look_up(lane, url)
+        self._asking.pop(lane, None)
+        return kept
+
+    def known(self, url: str) -> Robots | None:
+        """The rules if they are at hand."""
+        kept = self._recall(f"web:{host_of(url)}") if self._obeys else self._anything
+        return kept.robots if kept else None
+
+    def _recall(self, lane: str) -> KeptRobots | None:
+        kept, until = self._remembered.get(lane, (None, 0.0))
+        return kept if until > time.monotonic() else None
+
+    async def _look_up(self, lane: str, url: str) -> KeptRobots:
+        kept = await self._kept.get(lane)
+        if kept is not None and kept.fresh and kept.robots.agent == self._agent:
+            return self._remember(lane, kept)
+        status, body, cache_control = await self._ask(url)
+        fresh = rules_of(status, body, self._agent)
+        last = kept.robots if kept and kept.robots.standing != "unreachable" else None
+        robots = in_force(fresh, last, kept.unreachable_s if kept else 0.0)
+        unreachable = fresh.standing == "unreachable"
+        lifetime = lifetime_s(fresh, cache_control)
+        now = await self._kept.keep(lane, robots, lifetime, unreachable=unreachable)
+        return self._remember(lane, now)
+
+    def _remember(self, lane: str, kept: KeptRobots) -> KeptRobots:
+        if len(self._remembered) >= _REMEMBERED:
+            self._remembered.clear()
+        self._remembered[lane] = (kept, time.monotonic() + _REMEMBERED_S)
+        return kept
+
+    async def _ask(self, url: str) -> tuple[int, bytes, str]:
+        """Status, body and Cache-Control of the host's robots.txt; 0 for no answer."""
+        parts = urlsplit(url)
+        where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/robots.txt"
+        try:
+            page = await self._extractor.fetch(where, _ASKED_FOR_S)
+        except TargetError:
+            return 0, b"", ""
+        return page.status, page.body, page.header("cache-control") or ""

@@ -1,0 +1,424 @@
+"""Moves crawls on: what a page's end means for its crawl, in the transaction that ends the page.
+
+Called by outcomes.py, and by the worker for crawls whose last task ended in an unusual way. The
+rules are the frontier's; here are its rows. The crawl's row is locked all the while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from windlass.frontier.scope import scope_of
+from windlass.frontier.traps import IDLE, Standing, Verdict, sift
+from windlass.frontier.worth import Seen, settle
+from windlass.model.crawl import CRAWL_TASKS, CrawlEvent, CrawlPlan
+from windlass.model.delivery import DeliveryOptions
+from windlass.model.task import NewTask
+from windlass.model.visit import Candidate, Visit
+from windlass.settings import Settings
+from windlass.storage.admission import Admission
+from windlass.storage.crawlrows import (
+    Placed,
+    alias_columns,
+    candidate_of,
+    decode_options,
+    decode_plan,
+    encode,
+    family_columns,
+    news_of,
+    page_columns,
+    page_task,
+    sitemaps_task,
+    standing_of,
+)
+from windlass.storage.database import Database
+from windlass.storage.rows import new_columns
+
+_NOTHING = Visit()
+_SIFTED_AT_ONCE = 500
+_STALLED_AT_ONCE = 20
+_GOING_ON = ("queued", "running")
+
+
+class Locked(NamedTuple):
+    """A crawl whose row is ours until the end of the transaction."""
+
+    id: UUID
+    account_id: int
+    state: str
+    plan: CrawlPlan
+    delivery: DeliveryOptions | None
+
+
+class Ended(NamedTuple):
+    """A task of a crawl that has ended, or whose page is done and being uploaded."""
+
+    task_id: UUID
+    kind: str
+    visit: Visit
+    goes_on: bool = False
+    """Whether it has made a task that goes on with its work."""
+
+
+class Moved(NamedTuple):
+    """The tasks that come next, and those that turned out to be no pages: nobody hears of them."""
+
+    tasks: list[NewTask]
+    silent: frozenset[UUID]
+
+
+async def lock(
+    connection: asyncpg.Connection, database: Database, ids: Iterable[UUID]
+) -> dict[UUID, Locked]:
+    """Locks crawls; groups of another kind are left alone."""
+    rows = await connection.fetch(database.sql("lock_crawls"), sorted(set(ids)))
+    return {
+        row["id"]: Locked(
+            row["id"],
+            row["account_id"],
+            row["state"],
+            decode_plan(row["options"]),
+            decode_options(row["delivery"]),
+        )
+        for row in rows
+    }
+
+
+async def sweep(database: Database, settings: Settings) -> int:
+    """Moves crawls on that have no task left to do so; how many."""
+    rows = await database.fetch("stalled_crawls", _STALLED_AT_ONCE)
+    lanes: list[str] = []
+    for row in rows:
+        async with database.durable.acquire() as connection, connection.transaction():
+            found = await lock(connection, database, [row["id"]])
+            for crawl in found.values():
+                tasks = await Crawling(connection, database, crawl).resume()
+                lanes += [task.lane for task in tasks]
+    if lanes:
+        await Admission(database, settings).arm(lanes)
+    return len(rows)
+
+
+class Crawling:
+    """One crawl's part of a transaction."""
+
+    def __init__(self, connection: asyncpg.Connection, database: Database, crawl: Locked) -> None:
+        self._connection = connection
+        self._sql = database.sql
+        self._crawl = crawl
+        self._plan = crawl.plan
+        self._tasks: list[NewTask] = []
+        self._standings: dict[str, Standing] = {}
+        self._changed: set[str] = set()
+        self._busy = False
+        self._turn = IDLE
+        self._room = 0
+
+    async def move(self, ended: Sequence[Ended]) -> Moved:
+        """Enters what the ended tasks saw, makes the tasks that come next, ends the crawl when
+        there is nothing left."""
+        if self._crawl.state not in _GOING_ON:
+            return Moved([], frozenset())
+        by_task = {one.task_id: one for one in ended if one.kind in CRAWL_TASKS}
+        self._busy = any(one.goes_on for one in by_task.values())
+        rows = await self._fetch("pages_of_tasks", list(by_task), self._crawl.id)
+        silent = await self._enter(by_task, rows)
+        await self._go_on()
+        return Moved(self._tasks, frozenset(silent))
+
+    async def resume(self) -> list[NewTask]:
+        """The same for a crawl whose tasks have all ended; stores the tasks itself."""
+        if self._crawl.state not in _GOING_ON:
+            return []
+        rows = await self._fetch("lost_pages", self._crawl.id)
+        await self._enter({}, rows)
+        await self._go_on()
+        return self._tasks
+
+    async def _fetch(self, name: str, *arguments: Any) -> list[Any]:
+        rows: list[Any] = await self._connection.fetch(self._sql(name), *arguments)
+        return rows
+
+    async def _run(self, name: str, *arguments: Any) -> None:
+        await self._connection.execute(self._sql(name), self._crawl.id, *arguments)
+
+    # ------------------------------------------------------------ what the pages say
+
+    async def _enter(self, ended: dict[UUID, Ended], rows: Sequence[Any]) -> list[UUID]:
+        """Enters pages and what they named; the tasks that are no pages."""
+        visits = {row["task_id"]: _visit(ended, row["task_id"]) for row in rows}
+        lists = [one.visit for one in ended.values() if one.kind == "crawl_sitemaps"]
+        everything = [*visits.values(), *lists]
+        await self._look_around(list(visits))
+        pages = _Pages(await self._known(everything), await self._texts(everything))
+        fetched = [candidate_of(row) for row in rows]
+        await self._load([*fetched, *(one for visit in everything for one in visit.found)])
+        for place, (task_id, page) in enumerate(zip(visits, fetched, strict=True)):
+            turn = min([self._turn, *(one.turn for one in fetched[place + 1 :])])
+            self._enter_page(pages, page, visits[task_id], task_id, turn)
+        for visit in lists:
+            found = pages.new(visit.found) if self._room > 0 else []
+            sifted = sift(found, self._standings, self._turn)
+            self._learn(sifted.changed)
+            self._place(pages, found, sifted.verdicts, None)
+            pages.exclude(visit.excluded, None)
+        await self._store(pages)
+        return [row["task_id"] for row in rows if row["key"] in pages.silent]
+
+    def _enter_page(
+        self, pages: _Pages, page: Candidate, visit: Visit, task_id: UUID, turn: int
+    ) -> None:
+        self._follow_start(page, visit)
+        seen, state = pages.enter(page, visit, counts=self._counts(page, visit))
+        self._room += state != "fetched"
+        named = pages.new(visit.found) if self._room > 0 else []
+        settled = settle(seen, named, self._standings, turn)
+        self._learn(settled.changed)
+        self._place(pages, settled.candidates, settled.verdicts, task_id)
+        pages.exclude(visit.excluded, task_id)
+
+    async def _known(self, visits: Sequence[Visit]) -> dict[bytes, tuple[str, bytes | None]]:
+        keys = {one.key for visit in visits for one in (*visit.found, *visit.excluded)}
+        keys.update(key for visit in visits for key, _ in visit.aliases)
+        if not keys:
+            return {}
+        rows = await self._fetch("known_pages", self._crawl.id, list(keys))
+        return {row["key"]: (row["state"], row["alias_of"]) for row in rows}
+
+    async def _texts(self, visits: Sequence[Visit]) -> tuple[set[int], set[bytes]]:
+        prints = [visit.fingerprint for visit in visits if visit.fingerprint]
+        if not prints:
+            return set(), set()
+        likenesses, digests = [one.likeness for one in prints], [one.digest for one in prints]
+        rows = await self._fetch("same_texts", self._crawl.id, likenesses, digests)
+        return {row["likeness"] for row in rows}, {row["digest"] for row in rows}
+
+    async def _look_around(self, tasks: list[UUID]) -> None:
+        """Where the crawl stands, but for these tasks."""
+        limit = self._plan.limit
+        (row,) = await self._fetch("crawl_standing", self._crawl.id, tasks, limit)
+        self._turn = IDLE if row["turn"] is None else row["turn"]
+        self._room = limit - row["taken"]
+
+    async def _load(self, candidates: Iterable[Candidate]) -> None:
+        """Brings in the standings of their families."""
+        names = {family for one in candidates for family in one.families}
+        missing = sorted(names.difference(self._standings))
+        if missing:
+            rows = await self._fetch("read_families", self._crawl.id, missing)
+            self._standings.update({row["name"]: standing_of(row["standing"]) for row in rows})
+
+    def _learn(self, changed: dict[str, Standing]) -> None:
+        self._standings.update(changed)
+        self._changed.update(changed)
+
+    def _counts(self, page: Candidate, visit: Visit) -> bool:
+        """Whether it is one of the crawl's pages: the start page is fetched even if it is not."""
+        if page.depth:
+            return not visit.refused
+        return scope_of(page.url, self._plan.bounds).counts(page.url)
+
+    def _follow_start(self, page: Candidate, visit: Visit) -> None:
+        """After the start page, the site's sitemaps; where they lie its redirect has told."""
+        if page.depth:
+            return
+        if visit.moved_to:
+            self._plan = msgspec.structs.replace(self._plan, moved_to=visit.moved_to)
+        if self._plan.sitemap != "skip":
+            crawl = self._crawl
+            where = self._plan.moved_to or self._plan.url
+            self._tasks.append(sitemaps_task(crawl.id, crawl.account_id, where))
+
+    # ------------------------------------------------------------ what becomes of URLs
+
+    def _place(
+        self,
+        pages: _Pages,
+        candidates: Sequence[Candidate],
+        verdicts: Sequence[Verdict],
+        found_on: UUID | None,
+    ) -> None:
+        for one, verdict in zip(candidates, verdicts, strict=True):
+            pages.place(self._placed(one, verdict), found_on)
+
+    def _placed(self, page: Candidate, verdict: Verdict) -> Placed:
+        if verdict.decision == "hold":
+            return page, "held", verdict.family, None
+        if verdict.decision == "stop":
+            return page, "stopped", "", None
+        if self._room <= 0:
+            return page, "beyond", "", None
+        self._room -= 1
+        self._turn = min(self._turn, page.turn)
+        crawl = self._crawl
+        task = page_task(crawl.id, crawl.account_id, self._plan, crawl.delivery, page)
+        self._tasks.append(task)
+        return page, "admitted", "", task.id
+
+    async def _store(self, pages: _Pages) -> None:
+        if pages.ended:
+            await self._run("end_pages", *map(list, zip(*pages.ended, strict=True)))
+        if pages.aliases:
+            await self._run("add_pages", *alias_columns(pages.aliases))
+        if pages.placed:
+            await self._run("add_pages", *page_columns(pages.placed, pages.found_on))
+
+    # ------------------------------------------------------------ what comes next
+
+    async def _go_on(self) -> None:
+        """Lets go what waited for what is known now; ends the crawl if nothing is left."""
+        await self._release_held([*self._changed, ""])
+        # With nothing under way all that waits is judged, a slice after the other.
+        while self._turn == IDLE and await self._release_held(None):
+            pass
+        await self._use_room()
+        await self._keep()
+        await self._end_if_done()
+
+    async def _release_held(self, families: list[str] | None) -> int:
+        """Judges URLs that wait for these families, or for anything; how many wait no more."""
+        if self._room <= 0:
+            return 0
+        crawl_id, most = self._crawl.id, _SIFTED_AT_ONCE
+        rows = await self._fetch("held_pages", crawl_id, families, self._turn, most)
+        return await self._release([candidate_of(row) for row in rows]) if rows else 0
+
+    async def _release(self, waiting: list[Candidate]) -> int:
+        """Judges URLs again; how many wait no more."""
+        await self._load(waiting)
+        sifted = sift(waiting, self._standings, self._turn)
+        self._learn(sifted.changed)
+        placed = [
+            self._placed(one, verdict)
+            for one, verdict in zip(waiting, sifted.verdicts, strict=True)
+        ]
+        await self._run(
+            "release_pages",
+            [page.key for page, *_ in placed],
+            [state for _, state, _, _ in placed],
+            [held if state == "held" else None for _, state, held, _ in placed],
+            [task_id for *_, task_id in placed],
+        )
+        return sum(state != "held" for _, state, _, _ in placed)
+
+    async def _use_room(self) -> None:
+        """Pages that turned out to be aliases leave room under the limit."""
+        if self._room <= 0:
+            return
+        rows = await self._fetch("beyond_pages", self._crawl.id, self._room)
+        placed = [self._placed(candidate_of(row), Verdict("admit")) for row in rows]
+        if placed:
+            await self._run(
+                "release_pages",
+                [page.key for page, *_ in placed],
+                [state for _, state, _, _ in placed],
+                [None] * len(placed),
+                [task_id for *_, task_id in placed],
+            )
+
+    async def _keep(self) -> None:
+        changed = {name: self._standings[name] for name in self._changed}
+        if changed:
+            await self._run("save_families", *family_columns(changed))
+        await self._run("touch_crawl", encode(self._plan))
+        if self._tasks:
+            sql = self._sql("insert_tasks")
+            await self._connection.execute(sql, *new_columns(self._tasks))
+
+    async def _end_if_done(self) -> None:
+        if self._tasks or self._busy or self._turn != IDLE:
+            return
+        crawl = self._crawl
+        (row,) = await self._fetch("crawl_end", crawl.id)
+        if row["busy"]:
+            return
+        state = "succeeded" if row["succeeded"] else "failed"
+        if not await self._fetch("end_crawl", crawl.id, state):
+            return
+        event: CrawlEvent = "completed" if row["succeeded"] else "failed"
+        (first,) = await self._fetch("first_task", crawl.id)
+        news = news_of(event, first["task_id"], crawl.account_id, crawl.delivery)
+        if news:
+            await self._connection.execute(self._sql("insert_tasks"), *new_columns(news))
+        self._tasks = news
+
+
+class _Pages:
+    """What is known of a crawl's URLs while a transaction enters pages."""
+
+    def __init__(
+        self, known: dict[bytes, tuple[str, bytes | None]], texts: tuple[set[int], set[bytes]]
+    ) -> None:
+        self._known = known
+        self._likenesses, self._digests = texts
+        self.ended: list[tuple[bytes, str, bytes | None, bytes | None, int | None]] = []
+        self.aliases: list[tuple[bytes, str, bytes]] = []
+        self.silent: set[bytes] = set()
+        self.placed: list[Placed] = []
+        self.found_on: list[UUID | None] = []
+
+    def new(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Those that nobody has named yet; from now on they are known."""
+        found = [one for one in candidates if one.key not in self._known]
+        self._known.update({one.key: ("held", None) for one in found})
+        return found
+
+    def place(self, placed: Placed, found_on: UUID | None) -> None:
+        """Files a URL that is new."""
+        page, state, *_ = placed
+        self._known[page.key] = (state, None)
+        self.placed.append(placed)
+        self.found_on.append(found_on)
+
+    def exclude(self, candidates: Sequence[Candidate], found_on: UUID | None) -> None:
+        """Files URLs that robots.txt keeps from us."""
+        for one in self.new(candidates):
+            self.place((one, "excluded", "", None), found_on)
+
+    def enter(self, page: Candidate, visit: Visit, *, counts: bool) -> tuple[Seen, str]:
+        """Files a fetched page: as itself, as another's alias, or as none of the crawl's."""
+        target = self._target(page, visit)
+        print_ = visit.fingerprint
+        seen = Seen(
+            page=page,
+            fingerprint=None if target else print_,
+            alias=target is not None,
+            twin=print_ is not None and print_.likeness in self._likenesses,
+            copy=print_ is not None and print_.digest in self._digests,
+        )
+        state = "alias" if target else "fetched" if counts else "excluded"
+        digest, likeness = None, None
+        if print_ is not None and state == "fetched":
+            digest, likeness = print_.digest, print_.likeness
+            self._digests.add(digest)
+            self._likenesses.add(likeness)
+        if state != "fetched":
+            self.silent.add(page.key)
+        self._known[page.key] = (state, target)
+        self.ended.append((page.key, state, target, digest, likeness))
+        return seen, state
+
+    def _target(self, page: Candidate, visit: Visit) -> bytes | None:
+        """The page that this one is an alias of. Addresses nobody has fetched become its own."""
+        target = None
+        for key, url in visit.aliases:
+            state, alias_of = self._known.get(key, ("", None))
+            target = None
+            if state in ("admitted", "fetched"):
+                target = key
+            elif state == "alias":
+                target = alias_of if alias_of != page.key else None
+            else:
+                self._known[key] = ("alias", page.key)
+                self.aliases.append((key, url, page.key))
+        return target
+
+
+def _visit(ended: dict[UUID, Ended], task_id: UUID) -> Visit:
+    one = ended.get(task_id)
+    return one.visit if one else _NOTHING

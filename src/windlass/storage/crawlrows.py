@@ -1,0 +1,175 @@
+"""Rows of a crawl as structs, candidates as the columns of add_pages, pages as tasks.
+
+Used by crawls.py and crawling.py. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+
+from windlass.frontier.families import families_of
+from windlass.frontier.traps import Standing
+from windlass.model.crawl import CrawlEvent, CrawlPlan
+from windlass.model.delivery import Delivery, DeliveryOptions, Webhook
+from windlass.model.task import NewTask, Priority
+from windlass.model.visit import Candidate, PageRequest
+from windlass.net.endpoints import host_of
+from windlass.storage import following
+
+Placed = tuple[Candidate, str, str, UUID | None]
+"""A URL, what it is, what holds it (where it is held) and its task."""
+
+_plan = msgspec.json.Decoder(CrawlPlan)
+_options = msgspec.json.Decoder(DeliveryOptions)
+_standing = msgspec.msgpack.Decoder(Standing)
+_packer = msgspec.msgpack.Encoder()
+
+
+def encode(value: CrawlPlan | DeliveryOptions) -> str:
+    """What a row keeps of it."""
+    return msgspec.json.encode(value).decode()
+
+
+def decode_plan(text: str) -> CrawlPlan:
+    """The plan of a row."""
+    return _plan.decode(text)
+
+
+def decode_options(text: str | None) -> DeliveryOptions | None:
+    """The delivery of a crawl's row."""
+    return None if text is None else _options.decode(text)
+
+
+def standing_of(packed: bytes) -> Standing:
+    """A family's standing."""
+    return _standing.decode(packed)
+
+
+def family_columns(standings: dict[str, Standing]) -> list[list[Any]]:
+    """The arguments of save_families, in the order in which rows are locked."""
+    names = sorted(standings)
+    return [
+        names,
+        [_packer.encode(standings[name]) for name in names],
+        [standings[name].refused for name in names],
+    ]
+
+
+def candidate_of(row: Any) -> Candidate:
+    """The candidate that a row of page was."""
+    return Candidate(
+        url=row["url"],
+        key=row["key"],
+        depth=row["depth"],
+        families=families_of(row["url"]),
+        turn=row["turn"],
+        lineage=row["lineage"],
+        listed=row["listed"],
+    )
+
+
+def page_columns(placed: Sequence[Placed], found_on: Sequence[UUID | None] = ()) -> list[list[Any]]:
+    """The arguments of add_pages for URLs that are no aliases."""
+    pages = [page for page, *_ in placed]
+    return [
+        [page.key for page in pages],
+        [page.url for page in pages],
+        [state for _, state, _, _ in placed],
+        [page.depth for page in pages],
+        [page.turn for page in pages],
+        [page.lineage for page in pages],
+        [page.listed for page in pages],
+        [held if state == "held" else None for _, state, held, _ in placed],
+        [task_id for *_, task_id in placed],
+        list(found_on) or [None] * len(placed),
+        [None] * len(placed),
+    ]
+
+
+def alias_columns(aliases: Sequence[tuple[bytes, str, bytes]]) -> list[list[Any]]:
+    """The arguments of add_pages for other addresses: key, URL and the key of the page."""
+    count = len(aliases)
+    return [
+        [key for key, _, _ in aliases],
+        [url for _, url, _ in aliases],
+        ["alias"] * count,
+        [0] * count,
+        [0] * count,
+        [0] * count,
+        [False] * count,
+        [None] * count,
+        [None] * count,
+        [None] * count,
+        [page for _, _, page in aliases],
+    ]
+
+
+def page_task(
+    crawl_id: UUID,
+    account_id: int,
+    plan: CrawlPlan,
+    delivery: DeliveryOptions | None,
+    page: Candidate,
+) -> NewTask:
+    """The task that fetches a page."""
+    options = msgspec.structs.asdict(plan.request)
+    request = PageRequest(**{**options, "url": page.url}, page=page)
+    task_id = uuid4()
+    return NewTask(
+        id=task_id,
+        account_id=account_id,
+        kind="crawl_page",
+        api="extract",
+        lane=f"web:{host_of(page.url)}",
+        input=msgspec.json.encode({"url": page.url}).decode(),
+        request=msgspec.json.encode(request).decode(),
+        priority=Priority.BULK,
+        deadline_s=plan.deadline_s,
+        delivery=_page_delivery(task_id, delivery),
+        group_id=crawl_id,
+    )
+
+
+def sitemaps_task(crawl_id: UUID, account_id: int, url: str, request: str = "{}") -> NewTask:
+    """The task that reads one sitemap: the one at `url`, or the first of that page's site if the
+    request does not say what is left."""
+    return NewTask(
+        id=uuid4(),
+        account_id=account_id,
+        kind="crawl_sitemaps",
+        api="extract",
+        lane=f"web:{host_of(url)}",
+        input="{}",
+        request=request,
+        priority=Priority.BULK,
+        listed=False,
+        group_id=crawl_id,
+    )
+
+
+def _page_delivery(task_id: UUID, options: DeliveryOptions | None) -> Delivery | None:
+    if options is None:
+        return None
+    hook = options.webhook
+    heard = hook if hook is not None and _hears(hook, "page") else None
+    return msgspec.structs.replace(options, webhook=heard).for_task(task_id)
+
+
+def _hears(webhook: Webhook, event: CrawlEvent) -> bool:
+    return not webhook.events or event in webhook.events
+
+
+def news_of(
+    event: CrawlEvent, first_task: UUID, account_id: int, options: DeliveryOptions | None
+) -> list[NewTask]:
+    """The webhook that tells of a crawl's start or end, if anybody wants to hear it."""
+    hook = options.webhook if options else None
+    if hook is None or not _hears(hook, event):
+        return []
+    news = following.webhook_for(first_task, account_id, "extract", hook)
+    body = msgspec.json.encode({"event": event}).decode()
+    return [msgspec.structs.replace(news, input=body)]

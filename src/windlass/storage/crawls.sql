@@ -1,0 +1,248 @@
+-- The statements of crawls, by name. One line says what it means.
+
+-- name: insert_crawl
+-- A crawl; its first page and task follow in the same transaction.
+INSERT INTO task_group (
+    id, account_id, kind, input, members, created_at, name, options, delivery, state, updated_at
+)
+VALUES ($1, $2, 'crawl', $3, '{}', now(), $4, $5, $6, 'queued', now())
+ON CONFLICT (id) DO NOTHING;
+
+-- name: get_crawl
+-- One crawl of one account; of any if that is null.
+SELECT * FROM stored_crawl WHERE id = $1 AND ($2::int IS NULL OR account_id = $2);
+
+-- name: list_crawls
+-- Crawls of one account before a position, newest first, perhaps of one state only.
+WITH newest AS (
+    SELECT id FROM task_group
+    WHERE account_id = $1 AND kind = 'crawl' AND (created_at, id) < ($2::timestamptz, $3::uuid)
+        AND ($5::text IS NULL OR state = $5)
+    ORDER BY created_at DESC, id DESC LIMIT $4
+)
+SELECT stored_crawl.* FROM newest JOIN stored_crawl USING (id) ORDER BY created_at DESC, id DESC;
+
+-- name: count_crawls
+-- How many crawls an account has, perhaps of one state only.
+SELECT count(*) FROM task_group
+WHERE account_id = $1 AND kind = 'crawl' AND ($2::text IS NULL OR state = $2);
+
+-- name: crawl_pages
+-- Pages of a crawl in the order in which they were found, after a position.
+SELECT page.seq, page.task_id, page.url, page.depth, page.found_on, task.state::text,
+    task.created_at, task.modified_at, task.finished_at, task.status_code, task.failure_code,
+    task.failure_message,
+    CASE WHEN page.digest IS NOT NULL THEN (
+        SELECT first.task_id FROM page AS first
+        WHERE first.group_id = page.group_id AND first.digest = page.digest AND first.seq < page.seq
+        ORDER BY first.seq LIMIT 1
+    ) END AS copy_of
+FROM page JOIN task ON task.id = page.task_id
+WHERE page.group_id = $1 AND page.state IN ('admitted', 'fetched') AND page.seq > $2
+ORDER BY page.seq LIMIT $3;
+
+-- name: crawl_page
+-- The page that a task of a crawl fetches.
+SELECT page.depth, page.found_on, page.state FROM page WHERE task_id = $1;
+
+-- name: crawl_left_out
+-- How many URLs of a crawl are no pages, by the reason.
+SELECT state, count(*) AS count FROM page
+WHERE group_id = $1 AND state NOT IN ('admitted', 'fetched') GROUP BY state;
+
+-- name: crawl_stopped
+-- Families that URLs were refused for, most refusals first.
+SELECT name, standing FROM family WHERE group_id = $1 AND refused > 0
+ORDER BY refused DESC, name LIMIT $2;
+
+-- name: crawl_waiting_for
+-- What a crawl waits for: running tasks first, those that began first among them.
+SELECT page.url FROM task JOIN page ON page.task_id = task.id
+WHERE task.group_id = $1 AND task.finished_at IS NULL
+ORDER BY task.state <> 'running', task.started_at, task.run_at LIMIT $2;
+
+-- name: begin_crawl
+-- The first page is taken.
+UPDATE task_group SET state = 'running', updated_at = now()
+WHERE id = $1 AND state = 'queued' RETURNING account_id, delivery;
+
+-- name: cancel_crawl
+-- Ends a crawl that has not ended; its tasks end in slices.
+UPDATE task_group SET
+    state = CASE WHEN state IN ('queued', 'running') THEN 'cancelled' ELSE state END,
+    cancelled_at = CASE WHEN state IN ('queued', 'running') THEN now() ELSE cancelled_at END,
+    updated_at = CASE WHEN state IN ('queued', 'running') THEN now() ELSE updated_at END,
+    finished_at = coalesce(finished_at, now())
+WHERE id = $1 AND account_id = $2 AND kind = 'crawl' RETURNING state;
+
+-- name: unfinished_crawl_tasks
+-- A slice of a crawl's tasks that have not ended.
+SELECT id FROM task
+WHERE group_id = $1 AND finished_at IS NULL AND kind IN ('crawl_page', 'crawl_sitemaps')
+LIMIT $2;
+
+-- name: lock_crawls
+-- Crawls whose tasks end; before the tasks themselves, by everybody who locks both.
+SELECT id, account_id, state, options, delivery FROM task_group
+WHERE id = ANY($1::uuid[]) AND kind = 'crawl' ORDER BY id FOR NO KEY UPDATE;
+
+-- name: pages_of_tasks
+-- The pages that tasks fetch.
+SELECT task_id, key, url, depth, turn, lineage, listed FROM page
+WHERE task_id = ANY($1::uuid[]) AND group_id = $2 AND state = 'admitted';
+
+-- name: lost_pages
+-- Pages whose tasks have ended without saying so to their crawl.
+SELECT page.task_id, page.key, page.url, page.depth, page.turn, page.lineage, page.listed
+FROM page LEFT JOIN task ON task.id = page.task_id
+WHERE page.group_id = $1 AND page.state = 'admitted'
+    AND (task.id IS NULL OR task.finished_at IS NOT NULL);
+
+-- name: known_pages
+-- Those of some URLs that a crawl has heard of.
+SELECT key, state, alias_of FROM page WHERE group_id = $1 AND key = ANY($2::bytea[]);
+
+-- name: same_texts
+-- Texts that fetched pages of a crawl have.
+SELECT likeness, digest FROM page WHERE group_id = $1 AND likeness = ANY($2::bigint[])
+UNION ALL
+SELECT likeness, digest FROM page WHERE group_id = $1 AND digest = ANY($3::bytea[]);
+
+-- name: read_families
+-- What families of a crawl have shown.
+SELECT name, standing FROM family WHERE group_id = $1 AND name = ANY($2::text[]);
+
+-- name: save_families
+-- Keeps what families have shown.
+INSERT INTO family (group_id, name, standing, refused)
+SELECT $1, name, standing, refused
+FROM unnest($2::text[], $3::bytea[], $4::int[]) AS new (name, standing, refused)
+ON CONFLICT (group_id, name)
+DO UPDATE SET standing = excluded.standing, refused = excluded.refused;
+
+-- name: crawl_standing
+-- The lowest turn under way but for some tasks, and how many pages a crawl has, counted up to its
+-- limit.
+SELECT (
+    SELECT min(turn) FROM page
+    WHERE group_id = $1 AND state = 'admitted' AND NOT task_id = ANY($2::uuid[])
+) AS turn, (
+    SELECT count(*) FROM (
+        SELECT FROM page WHERE group_id = $1 AND state IN ('admitted', 'fetched') LIMIT $3
+    ) AS counted
+) AS taken;
+
+-- name: end_pages
+-- What fetched pages turned out to be.
+UPDATE page SET state = new.state, alias_of = new.alias_of, digest = new.digest,
+    likeness = new.likeness
+FROM unnest($2::bytea[], $3::text[], $4::bytea[], $5::bytea[], $6::bigint[])
+    AS new (key, state, alias_of, digest, likeness)
+WHERE page.group_id = $1 AND page.key = new.key;
+
+-- name: add_pages
+-- URLs that a crawl has not heard of before. A known one that was never fetched may become an alias.
+INSERT INTO page (
+    group_id, key, url, state, depth, turn, lineage, listed, held_by, task_id, found_on, alias_of
+)
+SELECT $1, key, url, state, depth, turn, lineage, listed, held_by, task_id, found_on, alias_of
+FROM unnest(
+    $2::bytea[], $3::text[], $4::text[], $5::smallint[], $6::smallint[], $7::int[], $8::boolean[],
+    $9::text[], $10::uuid[], $11::uuid[], $12::bytea[]
+) WITH ORDINALITY AS new (
+    key, url, state, depth, turn, lineage, listed, held_by, task_id, found_on, alias_of, place
+)
+ORDER BY place
+ON CONFLICT (group_id, key) DO UPDATE SET state = excluded.state, alias_of = excluded.alias_of,
+    held_by = NULL
+WHERE excluded.state = 'alias' AND page.task_id IS NULL;
+
+-- name: held_pages
+-- A slice of the URLs that wait for certain families, or for a turn that has come; for anything if
+-- there are no families.
+SELECT key, url, depth, turn, lineage, listed FROM page
+WHERE group_id = $1 AND state = 'held'
+    AND ($2::text[] IS NULL OR (held_by = ANY($2) AND (held_by <> '' OR turn <= $3)))
+ORDER BY turn, seq LIMIT $4;
+
+-- name: beyond_pages
+-- URLs that were found when the limit was reached, in their order.
+SELECT key, url, depth, turn, lineage, listed FROM page
+WHERE group_id = $1 AND state = 'beyond' ORDER BY seq LIMIT $2;
+
+-- name: release_pages
+-- What becomes of URLs that waited.
+UPDATE page SET state = new.state, held_by = new.held_by, task_id = new.task_id
+FROM unnest($2::bytea[], $3::text[], $4::text[], $5::uuid[]) AS new (key, state, held_by, task_id)
+WHERE page.group_id = $1 AND page.key = new.key;
+
+-- name: silence_tasks
+-- Nobody is told of these: they are no pages of their own.
+UPDATE task SET delivery = (delivery::jsonb - 'webhook')::json
+WHERE id = ANY($1::uuid[]) AND delivery IS NOT NULL;
+
+-- name: touch_crawl
+-- Keeps what a crawl has learned about where it lives, and when it last moved.
+UPDATE task_group SET options = $2, updated_at = now() WHERE id = $1;
+
+-- name: crawl_end
+-- Whether a crawl has tasks that have not ended, whether a page succeeded, and its first task.
+SELECT EXISTS (
+    SELECT FROM task WHERE group_id = $1 AND finished_at IS NULL
+        AND kind IN ('crawl_page', 'crawl_sitemaps')
+) AS busy, EXISTS (
+    SELECT FROM page JOIN task ON task.id = page.task_id
+    WHERE page.group_id = $1 AND page.state = 'fetched' AND task.state = 'succeeded'
+) AS succeeded;
+
+-- name: end_crawl
+-- A crawl ends, once.
+UPDATE task_group SET state = $2, finished_at = now(), updated_at = now()
+WHERE id = $1 AND state IN ('queued', 'running') RETURNING id;
+
+-- name: first_task
+-- The task of a crawl's start page.
+SELECT task_id FROM page WHERE group_id = $1 AND task_id IS NOT NULL ORDER BY depth, seq LIMIT 1;
+
+-- name: stalled_crawls
+-- Crawls that go on although none of their tasks does: the last ended in an unusual way.
+SELECT id FROM task_group
+WHERE state IN ('queued', 'running') AND NOT EXISTS (
+    SELECT FROM task WHERE task.group_id = task_group.id AND task.finished_at IS NULL
+        AND kind IN ('crawl_page', 'crawl_sitemaps')
+) LIMIT $1;
+
+-- name: news_ahead
+-- Whether a crawl has news under way that must arrive before this: its start, or for its end all.
+SELECT EXISTS (
+    SELECT FROM task AS hook
+    WHERE hook.parent_id = ANY(
+        SELECT id FROM task WHERE group_id = $1 AND ($3 OR id = $4) AND kind = 'crawl_page'
+    )
+        AND hook.kind = 'webhook' AND hook.id <> $2 AND hook.finished_at IS NULL
+        AND hook.state <> 'delayed' AND ($3 OR hook.input ->> 'event' = 'started')
+);
+
+-- name: read_robots
+-- What a host asked of robots when it was last asked.
+SELECT rules, fetched_at, expires_at > now() AS fresh,
+    coalesce(extract(epoch FROM now() - unreachable_since), 0)::double precision AS unreachable_s
+FROM robots WHERE lane = $1;
+
+-- name: save_robots
+-- What a host asks of robots, how long that may be believed, and since when nobody could ask.
+INSERT INTO robots (lane, rules, delay_s, fetched_at, expires_at, unreachable_since)
+VALUES ($1, $2, $3, now(), now() + make_interval(secs => $4), CASE WHEN $5 THEN now() END)
+ON CONFLICT (lane) DO UPDATE SET rules = excluded.rules, delay_s = excluded.delay_s,
+    fetched_at = excluded.fetched_at, expires_at = excluded.expires_at,
+    unreachable_since = CASE WHEN $5 THEN coalesce(robots.unreachable_since, now()) END
+RETURNING fetched_at;
+
+-- name: slow_lane
+-- A host asked for time between fetches, of which asking it was one: whoever fetches there keeps it.
+UPDATE lane SET delay_s = greatest(delay_s, $2), next_at = now() + make_interval(secs => $2)
+WHERE key = $1;
+
+-- name: purge_robots
+-- What hosts asked long ago.
+DELETE FROM robots WHERE expires_at < now() - interval '31 days';
