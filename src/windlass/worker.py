@@ -54,7 +54,7 @@ BEAT_S = 5.0
 RECOVER_S = 5.0
 TIDY_S = 60.0
 ADMIT_FLOOR_S = 2.0
-_ADMIT_PACE_S = 0.02
+_ADMIT_PACE_S = 0.03
 _DEQUEUE_S = 2.0
 _FULL_RETRY_S = 15.0
 _UNKNOWN_RETRY_S = 30.0
@@ -68,7 +68,7 @@ _SUSPECT_LOSSES = 2
 innocent fail with the guilty."""
 _SUSPECT_RETRY_S = 1.0
 _TAKE_AT_ONCE = 32
-_TAKE_PACE_S = 0.02
+_TAKE_PACE_S = 0.03
 
 
 _LATER = Outcome(state=State.QUEUED, retry_in_s=_SUSPECT_RETRY_S, counts=False)
