@@ -23,7 +23,7 @@ from windlass.kinds import Context
 from windlass.model.delivery import Sight, Upload
 from windlass.model.page import Failure
 from windlass.model.task import Outcome, State, Task
-from windlass.webhooks.schedule import broke_by_chance, first_try, next_delay
+from windlass.webhooks.schedule import first_try, rescheduled
 from windlass.wire.v1_results import task_tail
 
 _FAILS = (DeliveryError, BlobMissing, ResultsUnavailable, MissingExtra)
@@ -51,7 +51,8 @@ class UploadResult:
             again = upload.url.startswith("gs://") and await self._may_be_there(task)
             await self._store(upload, parent, again=again)
         except _FAILS as error:
-            return self._failed(task, Failure.of(error), _sight(started))
+            failed = Outcome(state=State.FAILED, failure=Failure.of(error), sight=_sight(started))
+            return rescheduled(failed, task, self._schedule)
         return Outcome(state=State.SUCCEEDED, sight=_sight(started))
 
     async def _may_be_there(self, task: Task) -> bool:
@@ -75,23 +76,10 @@ class UploadResult:
             upload.url, _Result(stored, task_tail(ended)), compress=upload.compress, again=again
         )
 
-    def _failed(self, task: Task, failure: Failure, sight: Sight) -> Outcome:
-        delay_s = None
-        if failure.retryable:
-            delay_s = next_delay(self._schedule, task.failures + 1, None)
-        if delay_s is None:
-            return Outcome(state=State.FAILED, failure=failure, sight=sight)
-        return Outcome(state=State.QUEUED, failure=failure, retry_in_s=delay_s, sight=sight)
-
     def give_up(self, task: Task, outcome: Outcome) -> Outcome:
         """An upload has no result of its own; one that broke or hung is worth as many tries as one
         that the bucket refused."""
-        if not broke_by_chance(outcome.failure):
-            return outcome
-        delay_s = next_delay(self._schedule, task.failures + 1)
-        if delay_s is None:
-            return outcome
-        return msgspec.structs.replace(outcome, state=State.QUEUED, retry_in_s=delay_s)
+        return rescheduled(outcome, task, self._schedule)
 
     async def aclose(self) -> None:
         """Closes connections to buckets."""

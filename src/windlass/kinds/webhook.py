@@ -14,15 +14,13 @@ from windlass.model.crawl import CrawlEvent
 from windlass.model.delivery import Webhook
 from windlass.model.task import Outcome, State, Task
 from windlass.webhooks import Answer, Post
-from windlass.webhooks.schedule import broke_by_chance, first_try, next_delay
+from windlass.webhooks.schedule import first_try, rescheduled
 from windlass.webhooks.sender import Sender
 from windlass.wire.v1_crawls import crawl_webhook_body
 from windlass.wire.v1_webhook import webhook_body
 
 _SECRETS_KEPT_S = 10.0
 _SECRETS_KEPT = 10_000
-
-
 _AFTER_OTHERS_S = 1.0
 
 
@@ -65,12 +63,6 @@ class SendWebhook:
         )
         return self._judge(task, answer)
 
-    def _try_of(self, task: Task, parent: Task) -> int:
-        """Which try this is; news of a crawl may have had to wait for its turn."""
-        if parent.kind == "crawl_page":
-            return task.failures + task.losses + 1
-        return task.attempt - self._first + 1
-
     async def _body(self, task: Task, parent: Task) -> bytes | None:
         """What there is to say; None while a crawl has other news that must arrive before."""
         if parent.kind != "crawl_page" or parent.group_id is None:
@@ -90,17 +82,14 @@ class SendWebhook:
             return Outcome(
                 state=State.SUCCEEDED, status_code=sight.status_code, sight=sight, healthy=True
             )
-        delay_s = None
-        if failure.retryable:
-            delay_s = next_delay(self._schedule, task.failures + 1, answer.retry_after_s)
-        return Outcome(
-            state=State.FAILED if delay_s is None else State.QUEUED,
+        failed = Outcome(
+            state=State.FAILED,
             status_code=sight.status_code,
             failure=failure,
-            retry_in_s=delay_s or 0.0,
             sight=sight,
             healthy=False,
         )
+        return rescheduled(failed, task, self._schedule, answer.retry_after_s)
 
     async def _account_secrets(self, account_id: int) -> tuple[str, ...]:
         """The account's active secrets, at most ten seconds old."""
@@ -118,12 +107,7 @@ class SendWebhook:
     def give_up(self, task: Task, outcome: Outcome) -> Outcome:
         """A webhook has no result of its own; one that broke or hung is worth as many tries as one
         that the receiver did not take, and says nothing about him."""
-        if not broke_by_chance(outcome.failure):
-            return outcome
-        delay_s = next_delay(self._schedule, task.failures + 1)
-        if delay_s is None:
-            return outcome
-        return msgspec.structs.replace(outcome, state=State.QUEUED, retry_in_s=delay_s)
+        return rescheduled(outcome, task, self._schedule)
 
     async def aclose(self) -> None:
         """Closes connections to receivers."""

@@ -8,12 +8,15 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+import msgspec
+
 from windlass.errors import RequestTimeout, WorkerLost
-from windlass.model.page import Failure
+from windlass.model.task import Outcome, State, Task
 
 _JITTER = 0.2
 _LONGEST_WISH_S = 7 * 86400.0
 _OUR_OWN = frozenset((RequestTimeout.code, WorkerLost.code))
+"""Of attempts that we broke off ourselves: they say nothing about the receiver."""
 _SECONDS = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
@@ -22,9 +25,20 @@ def first_try(schedule: Sequence[float]) -> int:
     return 2 if schedule[0] else 1
 
 
-def broke_by_chance(failure: Failure | None) -> bool:
-    """Whether an attempt that we broke off ourselves may go better the next time."""
-    return failure is not None and (failure.retryable or failure.code in _OUR_OWN)
+def rescheduled(
+    outcome: Outcome, task: Task, schedule: Sequence[float], retry_after_s: float | None = None
+) -> Outcome:
+    """The outcome of a failed try, turned into a wait for the next one if that may go better.
+
+    As it is if there is no failure, a final one, or no try left.
+    """
+    failure = outcome.failure
+    if failure is None or not (failure.retryable or failure.code in _OUR_OWN):
+        return outcome
+    delay_s = next_delay(schedule, task.failures + 1, retry_after_s)
+    if delay_s is None:
+        return outcome
+    return msgspec.structs.replace(outcome, state=State.QUEUED, retry_in_s=delay_s)
 
 
 def next_delay(
