@@ -33,6 +33,7 @@ from windlass.storage.crawlrows import (
     news_of,
     page_columns,
     page_task,
+    release_columns,
     sitemaps_task,
     standing_of,
 )
@@ -297,13 +298,7 @@ class Crawling:
             self._placed(one, verdict)
             for one, verdict in zip(waiting, sifted.verdicts, strict=True)
         ]
-        await self._run(
-            "release_pages",
-            [page.key for page, *_ in placed],
-            [state for _, state, _, _ in placed],
-            [held if state == "held" else None for _, state, held, _ in placed],
-            [task_id for *_, task_id in placed],
-        )
+        await self._run("release_pages", *release_columns(placed))
         return sum(state != "held" for _, state, _, _ in placed)
 
     async def _use_room(self) -> None:
@@ -313,13 +308,7 @@ class Crawling:
         rows = await self._fetch("beyond_pages", self._crawl.id, self._room)
         placed = [self._placed(candidate_of(row), Verdict("admit")) for row in rows]
         if placed:
-            await self._run(
-                "release_pages",
-                [page.key for page, *_ in placed],
-                [state for _, state, _, _ in placed],
-                [None] * len(placed),
-                [task_id for *_, task_id in placed],
-            )
+            await self._run("release_pages", *release_columns(placed))
 
     async def _keep(self) -> None:
         changed = {name: self._standings[name] for name in self._changed}

@@ -72,19 +72,30 @@ def candidate_of(row: Any) -> Candidate:
     )
 
 
+def release_columns(placed: Sequence[Placed]) -> list[list[Any]]:
+    """The arguments of release_pages for URLs that are judged again."""
+    return [
+        [page.key for page, *_ in placed],
+        [state for _, state, _, _ in placed],
+        [held if state == "held" else None for _, state, held, _ in placed],
+        [task_id for *_, task_id in placed],
+    ]
+
+
 def page_columns(placed: Sequence[Placed], found_on: Sequence[UUID | None] = ()) -> list[list[Any]]:
     """The arguments of add_pages for URLs that are no aliases."""
     pages = [page for page, *_ in placed]
+    keys, states, held, tasks = release_columns(placed)
     return [
-        [page.key for page in pages],
+        keys,
         [page.url for page in pages],
-        [state for _, state, _, _ in placed],
+        states,
         [page.depth for page in pages],
         [page.turn for page in pages],
         [page.lineage for page in pages],
         [page.listed for page in pages],
-        [held if state == "held" else None for _, state, held, _ in placed],
-        [task_id for *_, task_id in placed],
+        held,
+        tasks,
         list(found_on) or [None] * len(placed),
         [None] * len(placed),
     ]
