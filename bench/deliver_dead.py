@@ -1,7 +1,7 @@
 """Do 100 dead endpoints slow webhooks to the live ones? Half refuse, half take and never answer.
 
-In turn on one server: without them, with them at the moment they get work, and with them standing
-by while circuits open and attempts hang.
+In turn on one server: without them, with them at the moment they get work, with them standing by
+(circuits open, attempts hang), and without them again: what time changes is on both sides.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from bench.deliver_scene import (
     SECRET,
     WORKERS,
     Receiver,
+    Rows,
     Run,
     live_run,
     receiver,
@@ -24,7 +25,7 @@ from bench.deliver_scene import (
     tell,
     until_none,
 )
-from tests.support.server import running
+from tests.support.server import WindlassServer, running
 
 ROUNDS = 3
 DEAD_ENDPOINTS = 100
@@ -35,6 +36,10 @@ UPDATE task SET state = 'cancelled', modified_at = now(), finished_at = now()
 WHERE lane ~ '/(hang|gone)/' AND finished_at IS NULL
 """
 _HELD = "SELECT count(*) FROM pgqueuer"
+_UNDECIDED = """
+SELECT count(*) FROM lane
+WHERE key LIKE '%/gone/' || $1 || '/%' AND (open_until IS NULL OR open_until <= now())
+"""
 
 
 class Dead(msgspec.Struct, frozen=True):
@@ -58,15 +63,22 @@ async def measure() -> Dead:
         try:
             await live_run(server, database, target)
             for number in range(ROUNDS):
-                found.without.append(await live_run(server, database, target))
-                await tell(database, spread(_dead(target, number), DEAD_ENDPOINTS * FOR_EACH_DEAD))
-                found.arriving.append(await live_run(server, database, target))
-                found.standing.append(await live_run(server, database, target))
-                await database.execute(_CLEAR)
-                await until_none(lambda: database.fetchval(_HELD))
+                await _round(number, found, (server, database, target))
         finally:
             await database.close()
     return found
+
+
+async def _round(number: int, found: Dead, scene: tuple[WindlassServer, Rows, Receiver]) -> None:
+    _, database, target = scene
+    found.without.append(await live_run(*scene))
+    await tell(database, spread(_dead(target, number), DEAD_ENDPOINTS * FOR_EACH_DEAD))
+    found.arriving.append(await live_run(*scene))
+    await until_none(lambda: database.fetchval(_UNDECIDED, str(number)))
+    found.standing.append(await live_run(*scene))
+    await database.execute(_CLEAR)
+    await until_none(lambda: database.fetchval(_HELD))
+    found.without.append(await live_run(*scene))
 
 
 def _dead(target: Receiver, turn: int) -> list[str]:

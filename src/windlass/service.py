@@ -53,7 +53,7 @@ from windlass.model.request import Submission
 from windlass.model.stats import Stats
 from windlass.model.task import DELIVERIES, ListPage, NewTask, Priority, State, Task
 from windlass.model.visit import Candidate
-from windlass.net.endpoints import host_of
+from windlass.net.endpoints import web_lane
 from windlass.settings import Settings
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
@@ -489,11 +489,6 @@ class Service:
             if used:
                 with suppress(*CONNECTION_ERRORS):
                     await self._accounts.used(list(used))
-
-
-def web_lane(url: str) -> str:
-    """The lane of a target, as in "web:example.com:443"."""
-    return f"web:{host_of(url)}"
 
 
 def _require_administrator(account: Account) -> None:

@@ -22,7 +22,7 @@ from windlass.errors import InvalidRequest, TaskNotFound
 from windlass.model.page import Failure
 from windlass.model.request import Cookie
 from windlass.model.task import Outcome, Priority, SessionUpdate, State, Task
-from windlass.service import web_lane
+from windlass.net.endpoints import web_lane
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
 from windlass.storage.database import SCHEMA, Database

@@ -19,8 +19,9 @@ from windlass.kinds.robots import RobotsKeeper
 from windlass.model.page import Failure, Page
 from windlass.model.task import NewTask, Outcome, State, Task
 from windlass.model.visit import Candidate, Visit
-from windlass.site.discovery import Source, below, guessed, host_of, listed
+from windlass.site.discovery import Source, below, guessed, listed, site_of
 from windlass.site.entries import Entry, SitemapKind
+from windlass.site.robots import robots_url
 from windlass.site.sitemaps import MAX_SITEMAPS, Sitemap
 from windlass.storage.crawlrows import sitemaps_task
 
@@ -78,8 +79,7 @@ class ReadSitemaps:
 
     async def _first(self, start: str) -> Left:
         robots = (await self._robots.of(start)).robots
-        where = start.split("/", 3)
-        sources = listed("/".join([*where[:3], "robots.txt"]), robots)
+        sources = listed(robots_url(start), robots)
         return Left(sources) if sources else Left(guessed(start), guesses=True)
 
     def _after(
@@ -124,4 +124,4 @@ def _read(
 
 
 def _may_name(source: Source, entry: Entry) -> bool:
-    return host_of(entry.url) in source.hosts
+    return site_of(entry.url) in source.hosts

@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 from windlass.errors import TargetError
 from windlass.kinds import Context
-from windlass.net.endpoints import host_of
-from windlass.site.robots import Robots, in_force, lifetime_s, rules_of
+from windlass.net.endpoints import web_lane
+from windlass.site.robots import Robots, in_force, lifetime_s, robots_url, rules_of
 from windlass.storage.robots import KeptRobots
 
 _REMEMBERED_S = 30.0
@@ -40,7 +39,7 @@ class RobotsKeeper:
         """
         if not self._obeys:
             return self._anything
-        lane = f"web:{host_of(url)}"
+        lane = web_lane(url)
         # Of many pages at once, the first asks for all.
         async with self._asking.setdefault(lane, asyncio.Lock()):
             kept = self._recall(lane) or await self._look_up(lane, url)
@@ -49,7 +48,7 @@ class RobotsKeeper:
 
     def known(self, url: str) -> Robots | None:
         """The rules if they are at hand."""
-        kept = self._recall(f"web:{host_of(url)}") if self._obeys else self._anything
+        kept = self._recall(web_lane(url)) if self._obeys else self._anything
         return kept.robots if kept else None
 
     def _recall(self, lane: str) -> KeptRobots | None:
@@ -77,10 +76,8 @@ class RobotsKeeper:
 
     async def _ask(self, url: str) -> tuple[int, bytes, str]:
         """Status, body and Cache-Control of the host's robots.txt; 0 for no answer."""
-        parts = urlsplit(url)
-        where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/robots.txt"
         try:
-            page = await self._extractor.fetch(where, _ASKED_FOR_S)
+            page = await self._extractor.fetch(robots_url(url), _ASKED_FOR_S)
         except TargetError:
             return 0, b"", ""
         return page.status, page.body, page.header("cache-control") or ""

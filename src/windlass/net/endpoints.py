@@ -20,6 +20,11 @@ def host_of(url: str) -> str:
     return f"{(parts.hostname or '').lower()[:255]}:{port}"
 
 
+def web_lane(url: str) -> str:
+    """The politeness lane of a page, as in "web:example.com:443"."""
+    return f"web:{host_of(url)}"
+
+
 def endpoint_of(url: str) -> str:
     """Scheme, host, port and path of a URL: what one receiver is."""
     parts = urlsplit(url)

@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
 from windlass.site.robotlines import read_groups
 
-MAX_REDIRECTS = 5
-"""Hops to follow when robots.txt is fetched, across hosts too (RFC 9309, section 2.3.1.2)."""
 MAX_BYTES = 512_000
 """What is read of a robots.txt (500 KiB: RFC 9309, section 2.5); the rest is ignored."""
 MAX_CRAWL_DELAY_S = 60.0
@@ -33,6 +32,12 @@ GIVEN_UP_AFTER_S = 30 * 86_400.0
 _TOO_MANY_REQUESTS = 429
 _MAX_AGE = re.compile(r"(?:^|[\s,])(s-maxage|max-age)\s*=\s*\"?(\d{1,10})", re.IGNORECASE)
 _STALE = re.compile(r"(?:^|[\s,])(?:no-store|no-cache)(?:$|[\s,=;])", re.IGNORECASE)
+
+
+def robots_url(url: str) -> str:
+    """Where the rules for an http(s) URL lie (RFC 9309, section 2.3)."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/robots.txt"
 
 
 class Rule(msgspec.Struct, frozen=True, array_like=True):

@@ -17,7 +17,7 @@ from windlass.model.crawl import CrawlEvent, CrawlPlan
 from windlass.model.delivery import Delivery, DeliveryOptions, Webhook
 from windlass.model.task import NewTask, Priority
 from windlass.model.visit import Candidate, PageRequest
-from windlass.net.endpoints import host_of
+from windlass.net.endpoints import web_lane
 from windlass.storage import following
 
 Placed = tuple[Candidate, str, str, UUID | None]
@@ -135,7 +135,7 @@ def page_task(
         account_id=account_id,
         kind="crawl_page",
         api="extract",
-        lane=f"web:{host_of(page.url)}",
+        lane=web_lane(page.url),
         input=msgspec.json.encode({"url": page.url}).decode(),
         request=msgspec.json.encode(request).decode(),
         priority=Priority.BULK,
@@ -153,7 +153,7 @@ def sitemaps_task(crawl_id: UUID, account_id: int, url: str, request: str = "{}"
         account_id=account_id,
         kind="crawl_sitemaps",
         api="extract",
-        lane=f"web:{host_of(url)}",
+        lane=web_lane(url),
         input="{}",
         request=request,
         priority=Priority.BULK,
