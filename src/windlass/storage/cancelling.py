@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from windlass.storage import following
-from windlass.storage.database import Database, retrying
+from windlass.storage.database import Database, notify, retrying
 from windlass.storage.outcomes import announce
 from windlass.storage.rows import new_columns
 
 CANCEL_CHANNEL = "windlass_cancel"
-_IDS_PER_NOTICE = 200
-"""A notification's payload ends at 8,000 bytes; an id takes 37."""
 
 
 async def cancel(
@@ -23,10 +21,8 @@ async def cancel(
     Returns the lanes where something waits because of it. `tell` False keeps it from their owners.
     """
     stopped, lanes = await retrying(lambda: _end(database, account_id, ids, tell), for_s=8)
-    for start in range(0, len(stopped), _IDS_PER_NOTICE):
-        payload = ",".join(map(str, stopped[start : start + _IDS_PER_NOTICE]))
-        # Should it get lost: workers look for themselves every few seconds.
-        await database.relaxed.execute("SELECT pg_notify($1, $2)", CANCEL_CHANNEL, payload)
+    # Should it get lost: workers look for themselves every few seconds.
+    await notify(database.relaxed, CANCEL_CHANNEL, stopped)
     return lanes
 
 

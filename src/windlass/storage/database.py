@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -43,6 +43,8 @@ CONNECTION_ERRORS: tuple[type[Exception], ...] = (
 
 COMMAND_TIMEOUT_S = 60.0
 _RECONNECT_S = 0.3
+_IDS_PER_NOTICE = 200
+"""A notification's payload ends at 8,000 bytes; an id takes 37."""
 
 
 @cache
@@ -151,6 +153,15 @@ async def translating() -> AsyncIterator[None]:
         yield
     except CONNECTION_ERRORS as error:
         raise DatabaseUnavailable from error
+
+
+async def notify(
+    connection: asyncpg.Connection | asyncpg.Pool, channel: str, ids: Sequence[object]
+) -> None:
+    """Sends ids to all who listen, with commas between them, in as many notices as it takes."""
+    for start in range(0, len(ids), _IDS_PER_NOTICE):
+        payload = ",".join(map(str, ids[start : start + _IDS_PER_NOTICE]))
+        await connection.execute("SELECT pg_notify($1, $2)", channel, payload)
 
 
 def _payload_of(callback: Callable[[str], None]) -> Callable[..., None]:

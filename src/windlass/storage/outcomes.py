@@ -22,12 +22,10 @@ from windlass.model.visit import Visit
 from windlass.storage import crawling, following, queue
 from windlass.storage.batcher import Batcher, Linger
 from windlass.storage.breaker import Breaker, Try
-from windlass.storage.database import Database, retrying
+from windlass.storage.database import Database, notify, retrying
 from windlass.storage.rows import LINGER_S, REFUSED, new_columns, storable
 
 DONE_CHANNEL = "windlass_done"
-_IDS_PER_NOTICE = 200
-"""A notification's payload ends at 8,000 bytes; an id takes 37."""
 _OF_CRAWLS = CRAWL_TASKS | {"upload"}
 """Kinds whose end may move a crawl on."""
 _TRIES = msgspec.json.Decoder(tuple[Try, ...])
@@ -186,13 +184,11 @@ async def announce(connection: asyncpg.Connection, add_tallies: str, rows: Seque
         return
     await connection.execute(add_tallies, *_tallies(rows))
     ids = [
-        str(row["id"])
+        row["id"]
         for row in rows
         if row["priority"] == Priority.INTERACTIVE and row["state"] != "queued"
     ]
-    for start in range(0, len(ids), _IDS_PER_NOTICE):
-        payload = ",".join(ids[start : start + _IDS_PER_NOTICE])
-        await connection.execute("SELECT pg_notify($1, $2)", DONE_CHANNEL, payload)
+    await notify(connection, DONE_CHANNEL, ids)
 
 
 def _set_off(item: Finished, parents: dict[UUID, Any], silent: frozenset[UUID]) -> list[NewTask]:

@@ -49,7 +49,7 @@ def to_task(row: Any) -> Task:
         account=row["account"],
         kind=row["kind"],
         api=row["api"],
-        state=_STATES[row["state"]],
+        state=state_of(row["state"]),
         lane=row["lane"],
         priority=row["priority"],
         input=row["input"],
