@@ -315,6 +315,13 @@ class UnexpectedStatus(TargetError):
     retryable = False
 
 
+class NotAPage(TargetError):
+    """The target's answer is no page."""
+
+    code = "not_a_page"
+    retryable = False
+
+
 class ProxyFailed(TargetError):
     """The configured proxy did not connect."""
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
+import msgspec
+
 from windlass.drivers import DRIVERS, Driver
 from windlass.drivers.choose import DriverPlan, choose_drivers, installed_drivers
 from windlass.drivers.names import PLAIN
@@ -18,6 +20,7 @@ from windlass.errors import (
     BadRedirect,
     DnsFailed,
     EngineError,
+    NotAPage,
     RequestTimeout,
     TargetError,
     UnexpectedStatus,
@@ -72,9 +75,16 @@ class Extractor:
         except Exception as error:
             raise EngineError(f"unexpected {error!r}") from error
 
-    async def fetch(self, url: str, timeout_s: float) -> Page:
-        """One file as it is, by the plain driver: robots.txt, sitemaps. Raises TargetError."""
-        request = ExtractRequest(url=url, timeout_ms=round(timeout_s * 1000), formats=())
+    async def fetch(self, url: str, timeout_s: float, like: ExtractRequest | None = None) -> Page:
+        """One file as it is, by the plain driver: robots.txt, sitemaps. `like` says in which way
+        else to ask. Raises TargetError."""
+        request = msgspec.structs.replace(
+            like or ExtractRequest(url=url),
+            url=url,
+            timeout_ms=max(round(timeout_s * 1000), 1),
+            formats=(),
+            pages_only=False,
+        )
         return await self._visit(PLAIN, request, CookieJar())
 
     async def aclose(self) -> None:
@@ -101,8 +111,9 @@ class Extractor:
             driver=page.driver,
             warnings=(*plan.warnings, *page.warnings, *read.warnings),
             failure=page.failure or _failure(page, request) or read.failure,
-            partial=page.failure is not None,
+            partial=page.failure is not None and not _is_no_page(page),
             egress=page.egress,
+            headers=page.headers,
         )
 
     async def _fetch(self, request: ExtractRequest, jar: CookieJar, plan: DriverPlan) -> Page:
@@ -148,10 +159,14 @@ def _failure(page: Page, request: ExtractRequest) -> Failure | None:
     return Failure.of(UnexpectedStatus(f"Unexpected status code {page.status}"))
 
 
+def _is_no_page(page: Page) -> bool:
+    return page.failure is not None and page.failure.code == NotAPage.code
+
+
 def _will_do(page: Page, request: ExtractRequest) -> bool:
     """Whether no other attempt is worth making."""
     if page.failure is not None:
-        return False
+        return _is_no_page(page)
     if _expected(page.status, request):
         return True
     return page.status not in _LOOKS_BLOCKED and page.status < 500

@@ -151,6 +151,14 @@ def parse_names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def parse_directives(text: str) -> tuple[str, ...]:
+    """Those of "nofollow,noindex" that are to be obeyed."""
+    names = parse_names(text.lower())
+    if not {"nofollow", "noindex"}.issuperset(names):
+        raise ValueError(text)
+    return names
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser()
 
@@ -162,6 +170,7 @@ _FLOAT = (parse_number, "a number")
 _TEXT: tuple[Callable[[str], Any], str] = (str, "text")
 _PATH = (_path, "a path")
 _NAMES = (parse_names, 'comma-separated names such as "utm_*,gclid"')
+_DIRECTIVES = (parse_directives, "nofollow, noindex, both with a comma between, or nothing")
 _NETWORKS = (parse_networks, 'comma-separated CIDRs such as "127.0.0.0/8,10.1.0.0/16"')
 _FLAG = (parse_flag, "true or false")
 _TOKEN = (parse_token, 'a product token such as "windlass": letters, "_" and "-"')
@@ -317,7 +326,15 @@ class Settings:
         True, "Whether crawls and maps keep to what a site's robots.txt asks of them.", _FLAG
     )
     robots_agent: str = setting(
-        "windlass", "Name under which rules in robots.txt are looked up.", _TOKEN
+        "windlass",
+        "Name under which rules in robots.txt, in pages and in their headers are looked up.",
+        _TOKEN,
+    )
+    obey_directives: tuple[str, ...] = setting(
+        ("nofollow",),
+        "What crawls do that pages ask of robots: nofollow (links are left alone), noindex (the "
+        "page is none of the crawl's); empty: nothing. Only while obey_robots is true.",
+        _DIRECTIVES,
     )
     # crawling
     tracking_parameters: tuple[str, ...] = setting(

@@ -98,6 +98,8 @@ ADVICE: dict[str, str] = {
     "`WINDLASS_ALLOW_ADDRESSES`.",
     "unexpected_status": "The page came, with another status than expected: read `status_code`. "
     "List it in `expected_status_codes` to count it as success.",
+    "not_a_page": "A crawl brings pages; this URL is a file, so its body was not fetched. Get it "
+    "with `/v1/extract`.",
     "proxy_failed": "The operator's proxy does not work: check the entries of `WINDLASS_PROXIES`.",
     "parse_timeout": "The page is too heavy to read. Ask for `html` only, or raise "
     "`WINDLASS_PARSE_TIMEOUT`.",

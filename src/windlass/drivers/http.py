@@ -26,6 +26,7 @@ from windlass.drivers.travel import (
     errand_for,
     onward,
     travel,
+    unwanted,
 )
 from windlass.errors import InvalidResponse, TargetError
 from windlass.model.page import Failure, Page
@@ -80,7 +81,8 @@ class HttpDriver:
             following = onward(hop, response.status, fields)
             if following is not None:
                 return Answer(response.status, fields), following
-            return await self._read(errand, hop, response, fields), None
+            answer = unwanted(errand, response.status, fields)
+            return answer or await self._read(errand, hop, response, fields), None
         finally:
             # Does nothing to a connection whose answer is read to its end: that is in the pool.
             response.close()

@@ -35,6 +35,7 @@ from windlass.drivers.travel import (
     errand_for,
     onward,
     travel,
+    unwanted,
 )
 from windlass.drivers.wreq_failures import cut_short, unanswered
 from windlass.drivers.wreq_ways import FOREIGN, WreqWays
@@ -106,7 +107,8 @@ class ImpersonatingDriver:
             following = onward(hop, status, fields)
             if following is not None:
                 return Answer(status, fields), following
-            return await self._read(errand, hop, response, fields), None
+            answer = unwanted(errand, status, fields)
+            return answer or await self._read(errand, hop, response, fields), None
 
     async def _ask(
         self, errand: Errand, hop: Hop, cookies: str, look: Fingerprint

@@ -16,7 +16,8 @@ from windlass.drivers.headers import opening
 from windlass.drivers.proxies import Proxies, Proxy
 from windlass.drivers.redirects import Hop, Trail, followed, redirected, refreshed, without_fragment
 from windlass.drivers.refresh import refresh_target
-from windlass.errors import RequestTimeout
+from windlass.errors import NotAPage, RequestTimeout
+from windlass.html.media import essence, may_be_page
 from windlass.model.page import Failure, Page
 from windlass.model.request import ExtractRequest
 from windlass.net.cookies import CookieJar
@@ -115,6 +116,17 @@ def onward(hop: Hop, status: int, fields: Fields) -> Hop | None:
 def all_of(fields: Fields, name: str) -> list[str]:
     """Every value of a header, `name` in lower case."""
     return [value for key, value in fields if key.lower() == name]
+
+
+def unwanted(errand: Errand, status: int, fields: Fields) -> Answer | None:
+    """The answer as it is when its body is not worth reading, None if that is to be read."""
+    if not errand.request.pages_only or not 200 <= status < 300:
+        return None
+    kind = next(iter(all_of(fields, "content-type")), "")
+    if may_be_page(kind):
+        return None
+    failure = Failure.of(NotAPage(f"The target's answer is no page but {essence(kind)}"))
+    return Answer(status, fields, failure=failure)
 
 
 _NOT_CODINGS = ("", "chunked", "identity")

@@ -79,6 +79,18 @@ def essence(content_type: str) -> str:
     return name if name.count("/") == 1 else ""
 
 
+_PAGES = frozenset({Kind.HTML, Kind.XHTML, Kind.XML, Kind.MARKDOWN})
+
+
+def may_be_page(content_type: str) -> bool:
+    """Whether a body with this Content-Type header ("" = none was sent) may be something to read:
+    markup or plain text, not a file that programs open."""
+    name = essence(content_type)
+    if name in ("", "text/plain"):
+        return True
+    return _EXACT.get(name) in _PAGES or (name in _VAGUE and name != "application/octet-stream")
+
+
 def kind_of(content_type: str, body: bytes) -> Kind:
     """How to read a body with this Content-Type header ("" = none was sent)."""
     name = essence(content_type)

@@ -34,7 +34,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One final answer. `body` has every content encoding undone and is at most the byte cap.
 
     `failure` is set when the body is not whole (truncated, capped, bad compression): what could
-    be read is in `body` all the same.
+    be read is in `body` all the same. NotAPage: it was not read, because only pages were wanted.
     """
 
     url: str
@@ -70,3 +70,5 @@ class Extraction(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     partial: bool = False
     egress: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    """The page's own, whatever the formats are."""

@@ -65,6 +65,7 @@ HTTP_STATUS: dict[str, int] = {
     "too_many_redirects": 500,
     "bad_redirect": 500,
     "unexpected_status": 500,
+    "not_a_page": 500,
     "address_refused": 403,
     "robots_denied": 403,
     "parse_timeout": 500,

@@ -86,6 +86,7 @@ ERROR_TYPES: dict[str, ErrorType] = {
     "too_many_redirects": "http_error",
     "bad_redirect": "http_error",
     "unexpected_status": "http_error",
+    "not_a_page": "http_error",
     "address_refused": "blocked_error",
     "robots_denied": "blocked_error",
     "parse_timeout": "parsing_error",
