@@ -5,7 +5,6 @@ Used by the drivers. Pure: the same request, hop and cookies always give the sam
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 import msgspec
@@ -15,35 +14,17 @@ from windlass.drivers.looks import Look, brands, look_of, user_agent
 from windlass.drivers.redirects import Hop, first_hop, resolved, without_fragment
 from windlass.errors import InvalidRequest
 from windlass.model.request import ExtractRequest, HeaderValue, Referrer
+from windlass.net.headers import FRAMING, TOKEN, UNFIT
 
 Fields = list[tuple[str, str]]
 """Header names and values in the order they are sent."""
 
-FRAMING = frozenset(
-    (
-        "connection",
-        "content-length",
-        "expect",
-        "http2-settings",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    )
-)
-"""Headers that belong to the connection: the caller's are left out, for they would break it."""
 CREDENTIALS = frozenset(("authorization", "cookie", "cookie2", "host"))
 """The caller's headers that end at the origin they were given for."""
 _CONTENT = frozenset(
     ("content-type", "content-encoding", "content-language", "content-location", "origin")
 )
 """The caller's headers that go with the body (Fetch, "request-body-header name")."""
-
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 EXTERNAL_REFERRERS: dict[str, str] = {
     "google": "https://www.google.com/",
@@ -54,8 +35,6 @@ EXTERNAL_REFERRERS: dict[str, str] = {
 }
 """What a visitor coming from there sends: these sites let only their origin through (Referrer
 Policy "origin", which shows it to plain http too)."""
-
-
 _SHOWN_TO_ALL = frozenset(EXTERNAL_REFERRERS.values())
 
 
@@ -115,9 +94,9 @@ def compose(request: ExtractRequest, hop: Hop, cookies: str, agent: str = "") ->
 
 def check_header(name: str, value: HeaderValue) -> None:
     """Raises InvalidRequest if a header would not stay one header on the wire (RFC 9110, 5.1)."""
-    if not _TOKEN.fullmatch(name):
+    if not TOKEN.fullmatch(name):
         raise InvalidRequest(f"The header name {name[:64]!r} is not valid.")
-    if any(_UNFIT.search(line) for line in _lines(value)):
+    if any(UNFIT.search(line) for line in _lines(value)):
         raise InvalidRequest(f"The value of the header {name} holds control characters.")
 
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 import msgspec
 
 from windlass.model.request import Cookie
+from windlass.net.headers import UNFIT
 from windlass.net.setcookie import (
     MAX_COOKIE_BYTES,
-    UNFIT,
     Site,
     canonical_domain,
     cookie_size,

@@ -16,6 +16,7 @@ import msgspec
 from ada_url import URL, idna_to_ascii
 
 from windlass.model.request import Cookie
+from windlass.net.headers import UNFIT
 
 MAX_COOKIE_BYTES = 4096
 """Name and value of one cookie; larger ones are not kept (6265bis section 5.6)."""
@@ -23,8 +24,6 @@ MAX_AGE_S = 400 * 86400
 """The longest life a cookie gets (6265bis section 5.5)."""
 _MAX_ATTRIBUTE_BYTES = 1024
 
-UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
-"""Control characters, and lone surrogates, which no encoding carries."""
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _SAME_SITE = frozenset({"strict", "lax", "none"})
 

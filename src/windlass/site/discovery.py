@@ -48,7 +48,7 @@ def listed(robots_url: str, robots: Robots) -> tuple[Source, ...]:
     for written in robots.sitemaps:
         url = _joined(robots_url, written)
         if written.strip() and url and url not in found:
-            found[url] = Source(url, _distinct(site_of(robots_url), site_of(url)))
+            found[url] = Source(url, _distinct(site_host(robots_url), site_host(url)))
     return tuple(found.values())
 
 
@@ -57,7 +57,7 @@ def guessed(start_url: str) -> tuple[Source, ...]:
 
     Worth trying, one after the other until one is a sitemap, where robots.txt names none.
     """
-    host = site_of(start_url)
+    host = site_host(start_url)
     folders = _distinct(_joined(start_url, "/"), _joined(start_url, "."))
     return tuple(
         Source(url, (host,))
@@ -75,18 +75,18 @@ def below(source: Source, entry: Entry) -> Source | None:
     """
     if not entry.leads_on or source.depth >= MAX_INDEX_DEPTH or entry.url == source.url:
         return None
-    trusted = site_of(entry.url) in source.hosts
+    trusted = site_host(entry.url) in source.hosts
     return Source(entry.url, source.hosts, source.depth + 1) if trusted else None
 
 
 def pages(source: Source, entries: Iterable[Entry]) -> Iterator[Entry]:
     """The entries that are pages, of hosts that the sitemap may speak for."""
     for entry in entries:
-        if not entry.leads_on and site_of(entry.url) in source.hosts:
+        if not entry.leads_on and site_host(entry.url) in source.hosts:
             yield entry
 
 
-def site_of(url: str) -> str:
+def site_host(url: str) -> str:
     """The host that a sitemap must speak for to name this http(s) URL, with a port that is not the
     default; "" of anything else.
 
@@ -103,7 +103,7 @@ def _joined(base: str, written: str) -> str:
         url = str(ada_url.join_url(base, written))
     except ValueError:
         return ""
-    return url if site_of(url) else ""
+    return url if site_host(url) else ""
 
 
 def _distinct(*values: str) -> tuple[str, ...]:

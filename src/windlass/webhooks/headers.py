@@ -7,7 +7,6 @@ what was stored all the same is left out here.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
 from multidict import CIMultiDict
@@ -15,26 +14,11 @@ from multidict import CIMultiDict
 from windlass import __version__
 from windlass.errors import WebhookUnsendable
 from windlass.model.delivery import RESERVED_HEADERS
+from windlass.net.headers import FRAMING, TOKEN, UNFIT
 from windlass.webhooks import Post
 from windlass.webhooks.signing import signatures
 
-_FRAMING = frozenset(
-    (
-        "connection",
-        "expect",
-        "http2-settings",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    )
-)
-_NOT_THEIRS = RESERVED_HEADERS | _FRAMING
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
-_UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+_NOT_THEIRS = RESERVED_HEADERS | FRAMING
 
 
 def compose(post: Post, authorization: str, now: datetime) -> CIMultiDict[str]:
@@ -45,7 +29,7 @@ def compose(post: Post, authorization: str, now: datetime) -> CIMultiDict[str]:
     headers = CIMultiDict(_defaults(authorization))
     own = [pair for pair in post.headers.items() if pair[0].lower() not in _NOT_THEIRS]
     for name, value in own:
-        if not _TOKEN.fullmatch(name) or _UNFIT.search(value):
+        if not TOKEN.fullmatch(name) or UNFIT.search(value):
             raise WebhookUnsendable(f"The header {name[:100]!a} cannot be sent.")
         headers.popall(name, None)
     headers.extend(own)

@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec import UNSET, UnsetType
 
 from windlass.model.request import Cookie, HeaderValue
+from windlass.net.headers import FRAMING, TOKEN
 from windlass.wire.v1_body import CookieItem
 from windlass.wire.v1_reading import Reading, Steps
 
@@ -24,23 +25,6 @@ HEADERS_LIMIT = 32 * 1024
 COOKIES_LIMIT = 4 * 1024
 """Bytes of the Cookie header that a request starts with."""
 
-FRAMING = frozenset(
-    (
-        "connection",
-        "content-length",
-        "expect",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    )
-)
-"""Headers about the connection itself, which only the sender of the bytes can get right."""
-
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 token
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _COOKIE_BREAKING = re.compile(r"[\x00-\x1f\x7f;]")
 
@@ -66,7 +50,7 @@ def read_headers(
 def _header_size(name: str, value: HeaderValue, reading: Reading, above: Steps) -> int:
     """Bytes of a header; notes what is wrong with it."""
     where = (*above, name)
-    if not _NAME.fullmatch(name):
+    if not TOKEN.fullmatch(name):
         params = {"propertyName": name}
         reading.wrong(above, "property name must be valid", "propertyNames", params)
     lines = [value] if isinstance(value, str) else value or []

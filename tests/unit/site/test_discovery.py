@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from windlass.site.discovery import Source, below, guessed, listed, pages, site_of
+from windlass.site.discovery import Source, below, guessed, listed, pages, site_host
 from windlass.site.entries import Entry
 from windlass.site.robots import Robots
 from windlass.site.sitemaps import MAX_INDEX_DEPTH
@@ -89,4 +89,4 @@ def test_an_index_leads_to_its_own_hosts_and_not_for_ever() -> None:
     ],
 )
 def test_hosts_are_compared_in_one_spelling(url: str, host: str) -> None:
-    assert site_of(url) == host
+    assert site_host(url) == host
