@@ -243,6 +243,22 @@ RETURNING fetched_at;
 UPDATE lane SET delay_s = greatest(delay_s, $2), next_at = now() + make_interval(secs => $2)
 WHERE key = $1;
 
+-- name: take_turn
+-- In how many seconds one more request may go to the host of a lane; if it keeps a delay that turn is
+-- then taken, unless it is later than in $2 seconds. For who has a task in this lane and asks more
+-- than once. Nothing if there is no such lane.
+WITH due AS (
+    SELECT key, delay_s, greatest(
+        now(), open_until, CASE WHEN delay_s > 0 AND next_at < 'infinity' THEN next_at END
+    ) AS at
+    FROM lane WHERE key = $1 FOR UPDATE
+), taken AS (
+    UPDATE lane SET next_at = due.at + make_interval(secs => due.delay_s)
+    FROM due
+    WHERE lane.key = due.key AND due.delay_s > 0 AND due.at <= now() + make_interval(secs => $2)
+)
+SELECT extract(epoch FROM at - now())::double precision AS wait_s FROM due;
+
 -- name: purge_robots
 -- What hosts asked long ago.
 DELETE FROM robots WHERE expires_at < now() - interval '31 days';

@@ -49,3 +49,9 @@ class RobotsRules:
         if delay_s:
             await self._database.execute("slow_lane", lane, delay_s)
         return KeptRobots(robots, row["fetched_at"] if row else datetime.now(UTC))
+
+    async def turn(self, lane: str, most_s: float) -> float:
+        """In how many seconds a task of this lane may ask the host once more. Up to `most_s` that
+        turn is taken, and nobody else's."""
+        row = await self._database.fetch_row("take_turn", lane, most_s)
+        return 0.0 if row is None else float(row["wait_s"])
