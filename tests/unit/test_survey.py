@@ -1,4 +1,4 @@
-"""Picking and merging for a map: what belongs to a site, under which name, and what is read next."""
+"""Picking and merging for a map: what is part of a site, under which name, and what is read."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def seen(path: str, *links: str, text: str = "", status: int = 200, **said: Any)
     return Visited(url=url, status=status, sighting=Sighting(outline, print_), headers=headers)
 
 
-def mapped(pages: Iterable[Visited], one: Survey, *, redirects: dict[str, str] | None = None) -> None:
+def mapped(
+    pages: Iterable[Visited], one: Survey, *, redirects: dict[str, str] | None = None
+) -> None:
     """Does what the kind does, with these pages for a site; what is not there is gone."""
     by_url = {page.url: page for page in pages}
     start = by_url[START]
@@ -59,9 +61,7 @@ def paths(one: Survey) -> list[str]:
 
 
 def titles(one: Survey) -> dict[str, tuple[str, str]]:
-    return {
-        link.url.removeprefix(BASE): (link.title, link.description) for link in one.answer()[0]
-    }
+    return {link.url.removeprefix(BASE): (link.title, link.description) for link in one.answer()[0]}
 
 
 # ---------------------------------------------------------------- pages
@@ -213,7 +213,7 @@ def loc(path: str, more: str = "") -> str:
     return f"<loc>{path if '://' in path else BASE + path}</loc>{more}"
 
 
-def test_listed_pages_are_named_but_not_read() -> None:
+def test_listed_pages_are_read_after_those_that_none_lists() -> None:
     one = survey()
     start = seen("/", "/a", "/unlisted")
     one.look_at_start(start, anything)
@@ -222,11 +222,25 @@ def test_listed_pages_are_named_but_not_read() -> None:
     one.set_out(start, anything)
     assert read.is_sitemap and paths(one) == ["/", "/a", "/unlisted", "/b"]
     assert titles(one)["/b"] == ("What happened", "")
-    unread: list[Candidate] = []
+    assert [page.url.removeprefix(BASE) for page in in_order(one)] == ["/unlisted", "/a", "/b"]
+
+
+def in_order(one: Survey) -> list[Candidate]:
+    """The pages that would be read, all of them lost."""
+    found = []
     while (page := one.next()) is not None:
-        unread.append(page)
+        found.append(page)
         one.lost(page)
-    assert [page.url.removeprefix(BASE) for page in unread] == ["/unlisted"]
+    return found
+
+
+def test_a_listed_page_that_is_gone_stays_and_leads_to_others() -> None:
+    one = survey()
+    start = seen("/", "/gone")
+    one.look_at_start(start, anything)
+    sitemap(one, urlset(loc("/a"), loc("/dead")))
+    mapped([start, seen("/a", "/b"), seen("/b")], one)
+    assert sorted(paths(one)) == ["/", "/a", "/b", "/dead"]
 
 
 def test_only_sitemaps_name_nothing_else() -> None:

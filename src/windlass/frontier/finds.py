@@ -97,6 +97,10 @@ class Finds:
         if page.key in self._finds:
             self._finds[page.key].listed = True
 
+    def all_listed(self) -> list[str]:
+        """URLs that sitemaps list, in the order in which they were found."""
+        return [find.url for find in self._finds.values() if find.listed]
+
     def drop(self, key: bytes) -> None:
         """Takes a page out for good: it is another's address, or not there."""
         find = self._finds.pop(key, None)

@@ -6,7 +6,7 @@ which pages are read (frontier/outward.py). Must not wait for anything; it may r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -108,6 +108,7 @@ class Survey:
         self._cut = False
         self._read: set[bytes] = set()
         self._queued: set[bytes] = set()
+        self._listed: Iterator[str] | None = None
         self._sketches: dict[bytes, bytes] = {}
         self._waiting: dict[bytes, list[tuple[bytes, bytes]]] = {}
 
@@ -200,13 +201,28 @@ class Survey:
 
     # ------------------------------------------------------------ pages
 
+    @property
+    def named(self) -> int:
+        """How many URLs of the site were found that no sitemap lists."""
+        return len(self._queued)
+
     def next(self) -> Candidate | None:
-        """The page to read now, None when none is left."""
+        """The page to read now, None when none is left: what no sitemap lists before the rest."""
         page = self._outward.next()
         while page is not None and page.key in self._read:  # a redirect has shown it
             self._outward.settle(page, ())
             page = self._outward.next()
-        return page
+        return page or self._next_listed()
+
+    def _next_listed(self) -> Candidate | None:
+        if self._listed is None:
+            self._listed = iter(self._finds.all_listed())
+        for url in self._listed:
+            for page in self._frontier.listed([url]).candidates:
+                if page.key not in self._read and page.key in self._finds:
+                    self._outward.start(page)
+                    return page
+        return None
 
     def again(self, page: Candidate) -> None:
         """The page did not come; it is the next once more."""
@@ -217,14 +233,16 @@ class Survey:
         self._outward.settle(page, ())
 
     def gone(self, page: Candidate) -> None:
-        """The site says that there is no such page."""
-        self._finds.drop(page.key)
+        """The site says that there is no such page. Its sitemap may know better."""
+        if not self._finds.listed(page.key):
+            self._finds.drop(page.key)
         self._outward.settle(page, ())
 
     def forbid(self, page: Candidate) -> None:
         """robots.txt keeps the page from us."""
         self._forbidden.add(page.key)
-        self.gone(page)
+        self._finds.drop(page.key)
+        self._outward.settle(page, ())
 
     def absorb(self, page: Candidate, seen: Visited, allowed: Allowed) -> None:
         """Enters what a page says of itself, and where it leads."""
