@@ -34,8 +34,9 @@ def test_a_pipe_gets_one_url_a_line(server: WindlassServer, site: SmallSite) -> 
 
 
 def test_options_reach_the_server(server: WindlassServer, site: SmallSite) -> None:
-    options = ["--limit", "2", "--sitemap", "skip", "--domain", "domain", "--country", "US"]
-    done = server.command("map", f"{site.base}/", *options, "--locale", "en-US", "--json")
+    options = ["sitemap=skip", "domain_filter=domain", "country=US", "locale=en-US"]
+    given = [word for option in options for word in ("--set", option)]
+    done = server.command("map", f"{site.base}/", "--limit", "2", *given, "--json")
     answer = json.loads(done.stdout)
     assert [link["url"] for link in answer["links"]] == [f"{site.base}/", f"{site.base}/a"]
     assert answer["links"][0]["title"] == "Home"

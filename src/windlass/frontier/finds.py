@@ -91,7 +91,7 @@ class Finds:
             self._counts[place] += 1
             self._characters += len(page.url)
 
-    def list(self, page: Identity) -> None:
+    def enlist(self, page: Identity) -> None:
         """Enters a page of the site that a sitemap lists."""
         self.add(page, Place.SITE)
         if page.key in self._finds:

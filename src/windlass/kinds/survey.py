@@ -188,7 +188,7 @@ class Survey:
             if not allowed(one.url):
                 self._forbidden.add(one.key)
                 continue
-            self._finds.list(one)
+            self._finds.enlist(one)
             self._finds.tell(one.key, Source.SITEMAP, entry.title, entry.description)
         if listing.is_sitemap and (page.failure is not None or listing.cut):
             self._cut = True
