@@ -4,8 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 ARGS ?=
 PYTEST := .venv/bin/python -m pytest
-# Two processes, each with servers and databases of its own. ARGS="-n 0": one after the other.
-SIDE_BY_SIDE := -n 2 --dist loadfile
+# Two processes with servers and databases of their own; what takes long comes first.
+# ARGS="-n 0" runs one test after the other.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 # Servers start by the dozen: with bytecode they need not compile what the last one did.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -54,6 +55,10 @@ soak: setup-test ## the faults at full size
 .PHONY: bench
 bench: setup-test ## how fast, how much, beside peers (ARGS: accept pages peers …, webhooks uploads dead …)
 	@exec .venv/bin/python -m bench $(ARGS)
+
+.PHONY: bench-crawl
+bench-crawl: setup-test ## a whole site, beside Scrapy, Crawlee, Crawl4AI and wget
+	@exec .venv/bin/python -m bench crawl $(ARGS)
 
 .PHONY: demo
 demo: setup-test ## a site, a server and a first extraction on loopback, to look at
