@@ -6,7 +6,7 @@ import time
 
 import msgspec
 
-from tests.support.sdists import sdist
+from tests.support.downloads import sdist
 from windlass.site.robots import Robots, rules_of
 from windlass.site.sitemaps import Sitemap
 
