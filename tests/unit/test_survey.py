@@ -160,6 +160,14 @@ def test_a_trap_is_stopped_and_named() -> None:
     assert any("/calendar" in note and "nothing new" in note for note in notes)
 
 
+def test_a_chain_without_end_is_followed_as_deep_as_crawls_go() -> None:
+    one = survey()
+    chain = [seen("/", "/n")] + [seen("/n" + "x" * n, "/n" + "x" * (n + 1)) for n in range(99)]
+    mapped(chain, one)
+    assert len(paths(one)) == 21
+    assert one.answer()[1] == ("pages more than 20 clicks from the start page are left out",)
+
+
 def test_the_limit_ends_it() -> None:
     one = survey(limit=3)
     start = seen("/", *(f"/{name}" for name in "abcdef"))

@@ -32,7 +32,9 @@ from windlass.webhooks.schedule import parse_retry_after
 Allowed = Callable[[str], bool]
 """Whether robots.txt lets a URL be fetched, as far as that is known."""
 
-_WHOLE_SITE = Bounds(crawl_entire_domain=True, max_discovery_depth=1_000_000)
+_DEEPEST = 20
+"""Clicks from the start page, as for crawls: some sites go on for ever, page after page."""
+_WHOLE_SITE = Bounds(crawl_entire_domain=True, max_discovery_depth=_DEEPEST)
 _FAMILIES_NAMED = 10
 _MOST_URLS = 300_000
 """URLs of the site that are remembered, be they in the answer or not."""
@@ -106,6 +108,7 @@ class Survey:
         self._warnings = list(plan.warnings)
         self._forbidden: set[bytes] = set()
         self._cut = False
+        self._too_deep = False
         self._read: set[bytes] = set()
         self._queued: set[bytes] = set()
         self._listed: Iterator[str] | None = None
@@ -144,6 +147,8 @@ class Survey:
             notes.append("the URLs have so much text that not all of them are in the answer")
         if self._endless:
             notes.append("the site names more URLs than a map can remember")
+        if self._too_deep:
+            notes.append(f"pages more than {_DEEPEST} clicks from the start page are left out")
         if self._cut:
             notes.append("a sitemap was too long or damaged: what could be read of it is here")
         if self._forbidden:
@@ -266,6 +271,8 @@ class Survey:
         alias = self._weigh(here.key, canonical, seen.sketch) or alias
         links = [*([canonical.url] if canonical else ()), *(one.url for one in self._shown(seen))]
         named = self._frontier.follow(links, page).candidates
+        if page.depth >= _DEEPEST:
+            self._too_deep |= any(self._is_new(link) for link in links)
         fresh = self._permitted([one for one in named if self._is_unread(one.key)], allowed)
         self._outward.settle(page, fresh, seen.fingerprint, alias=alias)
         self._links(seen, allowed, None)
@@ -274,6 +281,10 @@ class Survey:
         """Whether a page is to be read, and is not yet among those that wait for it."""
         done = key in self._read or key in self._queued or self._finds.dropped(key)
         return not done and not self._finds.listed(key)
+
+    def _is_new(self, url: str) -> bool:
+        page = self._own(url)
+        return page is not None and page.key not in self._finds and self._is_unread(page.key)
 
     def _permitted(self, pages: list[Candidate], allowed: Allowed) -> list[Candidate]:
         self._forbidden.update(one.key for one in pages if not allowed(one.url))
