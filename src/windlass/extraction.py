@@ -103,6 +103,7 @@ class Extractor:
             failure=page.failure or _failure(page, request) or read.failure,
             partial=page.failure is not None,
             egress=page.egress,
+            rendering=page.rendering,
         )
 
     async def _fetch(self, request: ExtractRequest, jar: CookieJar, plan: DriverPlan) -> Page:
