@@ -175,6 +175,12 @@ class MissingExtra(Unsupported):
     code = "missing_extra"
 
 
+class BrowserMissing(Unsupported):
+    """This server has no Chromium to render pages with"""
+
+    code = "browser_missing"
+
+
 class Cancelled(RequestError):
     """canceled"""
 
@@ -333,6 +339,13 @@ class ParserCrashed(TargetError):
 
     code = "parser_crashed"
     retryable = False
+
+
+class BrowserCrashed(TargetError):
+    """The browser crashed or hung while it had the page."""
+
+    code = "browser_crashed"
+    retryable = True
 
 
 # ---------------------------------------------------------------- the receiver or bucket
