@@ -146,7 +146,7 @@ async def start(program: Path, home: Path, way: Way) -> BrowserProcess:
                 chromium_sandbox=way.sandbox,
                 args=switches(),
                 ignore_default_args=unwanted_switches(),
-                env=_environment(folder.path),
+                env={**_environment(folder.path)},
                 handle_sigint=False,
                 handle_sigterm=False,
                 handle_sighup=False,
@@ -177,7 +177,7 @@ def _starter(program: Path, folder: Path, way: Way) -> Path:
     return script
 
 
-def _environment(folder: Path) -> dict[str, str | float | bool]:
+def _environment(folder: Path) -> dict[str, str]:
     """A plain environment: none of our secrets, and temporary files in the folder."""
     return {
         "PATH": os.defpath,
