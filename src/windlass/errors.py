@@ -348,6 +348,20 @@ class BrowserCrashed(TargetError):
     retryable = True
 
 
+class ActionsFailed(TargetError):
+    """A browser action failed, and the request asks to try again then."""
+
+    code = "browser_actions_failed"
+    retryable = True
+
+
+class CaptureFailed(TargetError):
+    """A network capture is not complete, and the request asks to try again then."""
+
+    code = "network_capture_failed"
+    retryable = True
+
+
 # ---------------------------------------------------------------- the receiver or bucket
 
 

@@ -104,6 +104,7 @@ class Extractor:
             partial=page.failure is not None,
             egress=page.egress,
             rendering=page.rendering,
+            again=page.again,
         )
 
     async def _fetch(self, request: ExtractRequest, jar: CookieJar, plan: DriverPlan) -> Page:

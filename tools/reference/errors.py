@@ -106,6 +106,9 @@ ADVICE: dict[str, str] = {
     "parser_crashed": "The page breaks the parser. Ask for `html` only; report the page.",
     "browser_crashed": "The page breaks the browser, or the machine is short of memory. Try again; "
     "see `WINDLASS_BROWSER_MEMORY`.",
+    "browser_actions_failed": "The message names the action and why it could not be done. Make it "
+    "`required: false`, or leave out `retry_on_browser_actions_error`.",
+    "network_capture_failed": "Fewer requests came than the filter waits for: see the message.",
     "delivery_failed": "The log has the cause, under the delivery's id. Please report it.",
     "delivery_expired": "See why its attempts failed; when that is mended, send it again.",
     "storage_unconfigured": "The operator sets the variables that the message names, and installs "

@@ -76,6 +76,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Content-Type of `body` where it is not the header's: a serialised DOM is UTF-8."""
     rendering: Rendering | None = None
     """None: no browser was used."""
+    again: Failure | None = None
+    """Why the caller would rather have it tried again than take it as it is."""
     warnings: tuple[str, ...] = ()
 
     def header(self, name: str) -> str | None:
@@ -100,3 +102,4 @@ class Extraction(msgspec.Struct, frozen=True, kw_only=True):
     partial: bool = False
     egress: str = ""
     rendering: Rendering | None = None
+    again: Failure | None = None

@@ -71,6 +71,8 @@ HTTP_STATUS: dict[str, int] = {
     "parse_timeout": 500,
     "parser_crashed": 500,
     "browser_crashed": 500,
+    "browser_actions_failed": 500,
+    "network_capture_failed": 500,
     "delivery_failed": 500,
     "delivery_expired": 500,
     "storage_unconfigured": 500,

@@ -122,7 +122,7 @@ class BrowserDriver:
         documents, stage = tab.documents, tab.stage
         redirects = documents.redirects
         stage.deadline += _SPARE_S
-        rendered = await take(stage, errand.request, tab.recorder)
+        rendered = await take(stage, errand.request, tab.recorder, documents.frame)
         warnings = [*errand.warnings, *tab.dress.warnings, *navigation.warnings]
         warnings += rendered.warnings
         body, body_type, failure = await self._body(tab, navigation, rendered)
@@ -143,6 +143,7 @@ class BrowserDriver:
             driver=BROWSER,
             failure=failure,
             rendering=rendered.rendering,
+            again=rendered.again,
             egress=errand.proxy.label if errand.proxy else "",
             warnings=tuple(warnings),
         )
@@ -153,8 +154,8 @@ class BrowserDriver:
         """The document, its type if that is not the answer's, and why it is not whole."""
         raw = await self._raw(tab, navigation)
         if raw is not None:
-            return raw, "", rendered.again
-        document, failure = rendered.document, rendered.again
+            return raw, "", None
+        document, failure = rendered.document, None
         if not document.whole:
             limit = self._settings.fetch_limit
             failure = Failure.of(BodyTooLarge(f"The document is larger than {limit:,} bytes."))
