@@ -26,6 +26,8 @@ from windlass.model.request import Cookie
 
 SEQUENCE_S = 240.0
 """All actions of a request together."""
+_RESERVE_S = 2.0
+"""Left for taking the page afterwards."""
 _UNASKED_S = 15.0
 """For what has no time-out of its own, besides what it is told to take."""
 _CALL = re.compile(r"^\w+\.\w+: ")
@@ -61,7 +63,7 @@ class _Performance:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._stage = stage
-        self._ends = min(stage.deadline, loop.time() + SEQUENCE_S)
+        self._ends = min(stage.deadline - _RESERVE_S, loop.time() + SEQUENCE_S)
         self._hand = Hand(stage)
         self._done = Performed()
         self._moves = 0

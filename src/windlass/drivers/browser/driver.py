@@ -15,11 +15,14 @@ import structlog
 from playwright.async_api import Error
 
 from windlass.drivers.browser import blocking, cookies
+from windlass.drivers.browser.dom import Serialised, serialised
 from windlass.drivers.browser.failures import translated
+from windlass.drivers.browser.iframes import inlined
 from windlass.drivers.browser.navigation import Navigation
 from windlass.drivers.browser.pool import Pool
 from windlass.drivers.browser.process import BrowserProcess
 from windlass.drivers.browser.rendering import Rendered, take
+from windlass.drivers.browser.stage import Stage
 from windlass.drivers.browser.tab import Tab, opened, shortfalls, with_own_cookies
 from windlass.drivers.headers import opening
 from windlass.drivers.names import BROWSER
@@ -122,12 +125,13 @@ class BrowserDriver:
         documents, stage = tab.documents, tab.stage
         redirects = documents.redirects
         stage.deadline += _SPARE_S
-        rendered = await take(stage, errand.request, tab.recorder, documents.frame)
+        rendered = await take(stage, errand.request, tab.recorder)
         warnings = [*errand.warnings, *tab.dress.warnings, *navigation.warnings]
         warnings += rendered.warnings
-        body, body_type, failure = await self._body(tab, navigation, rendered)
-        if rendered.document.stopped:
+        document = await self._document(stage, rendered)
+        if document.stopped:
             warnings.append("the page was still busy: its scripts were stopped")
+        body, body_type, failure = await self._body(tab, navigation, document)
         await self._keep_cookies(tab, errand, warnings)
         last = documents.last
         if last is None:
@@ -144,18 +148,30 @@ class BrowserDriver:
             failure=failure,
             rendering=rendered.rendering,
             again=rendered.again,
+            again=rendered.again,
             egress=errand.proxy.label if errand.proxy else "",
             warnings=tuple(warnings),
         )
 
+    async def _document(self, stage: Stage, rendered: Rendered) -> Serialised:
+        """The page's HTML, that of its frames in their places if asked for."""
+        limit = self._settings.fetch_limit
+        document = await serialised(stage, limit)
+        if not rendered.frames.inner:
+            return document
+        text = inlined(document.body.decode(errors="replace"), rendered.frames.inner)
+        body = text.encode()
+        whole = document.whole and len(body) <= limit
+        return Serialised(body[:limit], whole, document.stopped)
+
     async def _body(
-        self, tab: Tab, navigation: Navigation, rendered: Rendered
+        self, tab: Tab, navigation: Navigation, document: Serialised
     ) -> tuple[bytes, str, Failure | None]:
         """The document, its type if that is not the answer's, and why it is not whole."""
         raw = await self._raw(tab, navigation)
         if raw is not None:
             return raw, "", None
-        document, failure = rendered.document, None
+        failure = None
         if not document.whole:
             limit = self._settings.fetch_limit
             failure = Failure.of(BodyTooLarge(f"The document is larger than {limit:,} bytes."))

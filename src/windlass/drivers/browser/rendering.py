@@ -37,11 +37,11 @@ class Rendered:
     """Why the caller would rather have it tried again."""
 
 
-async def take(stage: Stage, request: ExtractRequest, recorder: Recorder, frame: str) -> Rendered:
+async def take(stage: Stage, request: ExtractRequest, recorder: Recorder) -> Rendered:
     """Does everything that was asked for; the page must have loaded as far as it will.
 
-    `frame`: the protocol's name of the main frame. Ends by the stage's deadline. Raises
-    BrowserCrashed, and the library's Error only if the page is gone for good.
+    Ends by the stage's deadline. Raises BrowserCrashed, and the library's Error only if the page is
+    gone for good.
     """
     warnings: list[str] = []
     if request.consent:
@@ -54,7 +54,7 @@ async def take(stage: Stage, request: ExtractRequest, recorder: Recorder, frame:
     metrics: dict[str, float] = {}
     if request.render_options.performance_metrics:
         metrics = await _metrics(stage, warnings)
-    document = await _document(stage, request, frame, warnings)
+    document = await _document(stage, request, warnings)
     rendering = Rendering(
         actions=performed.report if request.actions else None,
         captures=captured.captures,
@@ -110,14 +110,12 @@ async def _metrics(stage: Stage, warnings: list[str]) -> dict[str, float]:
         return {}
 
 
-async def _document(
-    stage: Stage, request: ExtractRequest, frame: str, warnings: list[str]
-) -> Serialised:
+async def _document(stage: Stage, request: ExtractRequest, warnings: list[str]) -> Serialised:
     limit = stage.limit_bytes
     if not request.render_options.include_iframes:
-        return await serialised(stage, frame, limit)
+        return await serialised(stage, limit)
     frames = await read_frames(stage)
     warnings.extend(frames.warnings)
-    document = await serialised(stage, frame, limit)
+    document = await serialised(stage, limit)
     body = frames.put_into(document.body)
     return Serialised(body[:limit], document.whole and len(body) <= limit, document.stopped)
