@@ -148,7 +148,6 @@ class BrowserDriver:
             failure=failure,
             rendering=rendered.rendering,
             again=rendered.again,
-            again=rendered.again,
             egress=errand.proxy.label if errand.proxy else "",
             warnings=tuple(warnings),
         )
