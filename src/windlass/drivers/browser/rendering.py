@@ -1,4 +1,4 @@
-"""What is done with a page once it has loaded: consent, actions, captures, picture, HTML.
+"""What is done with a page once it has loaded: consent, actions, captures, picture, frames.
 
 Called by the driver between navigation and closing the page (contract 7.4 to 7.7).
 """
@@ -12,8 +12,7 @@ from playwright.async_api import Error
 from windlass.drivers.browser.actions import Performed, perform
 from windlass.drivers.browser.capture import Captured, Recorder
 from windlass.drivers.browser.consent import answer_consent
-from windlass.drivers.browser.dom import Serialised, serialised
-from windlass.drivers.browser.iframes import read_frames
+from windlass.drivers.browser.iframes import Frames, read_frames
 from windlass.drivers.browser.performance import performance_metrics
 from windlass.drivers.browser.pointing import UnfitError
 from windlass.drivers.browser.screenshot import take_screenshot
@@ -28,10 +27,11 @@ _PICTURE = TakeScreenshot(full_page=True)
 
 @dataclass(frozen=True)
 class Rendered:
-    """What was had of a page."""
+    """What was had of a page besides its HTML, which is to be read next."""
 
     rendering: Rendering
-    document: Serialised
+    frames: Frames
+    """What its HTML is to hold in the places of frames."""
     warnings: tuple[str, ...] = ()
     again: Failure | None = None
     """Why the caller would rather have it tried again."""
@@ -40,8 +40,7 @@ class Rendered:
 async def take(stage: Stage, request: ExtractRequest, recorder: Recorder) -> Rendered:
     """Does everything that was asked for; the page must have loaded as far as it will.
 
-    Ends by the stage's deadline. Raises BrowserCrashed, and the library's Error only if the page is
-    gone for good.
+    Ends by the stage's deadline. Raises the library's Error only if the page is gone for good.
     """
     warnings: list[str] = []
     if request.consent:
@@ -54,7 +53,7 @@ async def take(stage: Stage, request: ExtractRequest, recorder: Recorder) -> Ren
     metrics: dict[str, float] = {}
     if request.render_options.performance_metrics:
         metrics = await _metrics(stage, warnings)
-    document = await _document(stage, request, warnings)
+    frames = await read_frames(stage) if request.render_options.include_iframes else Frames()
     rendering = Rendering(
         actions=performed.report if request.actions else None,
         captures=captured.captures,
@@ -65,8 +64,8 @@ async def take(stage: Stage, request: ExtractRequest, recorder: Recorder) -> Ren
         screenshots=tuple(pictures),
         metrics=metrics,
     )
-    notes = (*performed.warnings, *captured.warnings, *warnings)
-    return Rendered(rendering, document, notes, _again(request, performed, captured))
+    notes = (*performed.warnings, *captured.warnings, *warnings, *frames.warnings)
+    return Rendered(rendering, frames, notes, _again(request, performed, captured))
 
 
 def _again(request: ExtractRequest, performed: Performed, captured: Captured) -> Failure | None:
@@ -108,14 +107,3 @@ async def _metrics(stage: Stage, warnings: list[str]) -> dict[str, float]:
     except TimeoutError:
         warnings.append("performance metrics: the page did not answer")
         return {}
-
-
-async def _document(stage: Stage, request: ExtractRequest, warnings: list[str]) -> Serialised:
-    limit = stage.limit_bytes
-    if not request.render_options.include_iframes:
-        return await serialised(stage, limit)
-    frames = await read_frames(stage)
-    warnings.extend(frames.warnings)
-    document = await serialised(stage, limit)
-    body = frames.put_into(document.body)
-    return Serialised(body[:limit], document.whole and len(body) <= limit, document.stopped)
