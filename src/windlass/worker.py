@@ -46,6 +46,7 @@ from windlass.storage.maintenance import Maintenance
 from windlass.storage.outcomes import Finished, Outcomes
 from windlass.storage.queue import CHANNEL, DELIVERIES, TASKS, Leases, brings
 from windlass.storage.robots import RobotsRules
+from windlass.storage.sites import RenderedSites
 from windlass.storage.tasks import Tasks
 
 log = structlog.get_logger(__name__)
@@ -79,7 +80,7 @@ async def run(settings: Settings, dsn: str, worker_id: str, stop: asyncio.Event)
     those that do not go back to the queue without having lost an attempt."""
     database = await Database.open(dsn)
     blobs = open_blobs(settings)
-    extractor = Extractor(settings)
+    extractor = Extractor(settings, RenderedSites(database))
     worker = Worker(settings, database, blobs, extractor, worker_id)
     try:
         await worker.run(stop)
