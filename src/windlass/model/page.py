@@ -54,6 +54,11 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float] = {}
     """Performance metrics by name, as Chromium counts them; empty if not asked for."""
 
+    def asked_for(self, action: str) -> bool:
+        """Whether an action of that name was done."""
+        results = self.actions.results if self.actions else ()
+        return any(result.name == action and result.status == "done" for result in results)
+
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One final answer. `body` has every content encoding undone and is at most the byte cap.
