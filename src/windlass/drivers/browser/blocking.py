@@ -40,6 +40,10 @@ NAMES: dict[ResourceType, str] = {
 """What Chromium's debugging protocol calls them."""
 
 
+_CALLS = frozenset({"XHR", "Fetch"})
+"""Chromium stops both under one name."""
+
+
 class Blocked(msgspec.Struct, frozen=True):
     """What to stop: kinds as Chromium names them, and hosts that stand for their subdomains."""
 
@@ -65,14 +69,19 @@ def blocked(request: ExtractRequest) -> Blocked:
     hosts = frozenset(host.strip(".").lower() for host in options.blocked_domains if host)
     if options.adblock:
         hosts |= ADVERTISERS
-    return Blocked(frozenset(NAMES[kind] for kind in kinds), hosts)
+    named = frozenset(NAMES[kind] for kind in kinds)
+    return Blocked(named | _CALLS if named & _CALLS else named, hosts)
 
 
 def warnings(options: RenderOptions) -> tuple[str, ...]:
-    """What cannot be left out."""
-    if "websocket" in (options.disabled_resources or ()):
-        return ("disabled_resources: Chromium cannot be kept from opening WebSockets",)
-    return ()
+    """What cannot be left out, or not alone."""
+    disabled = options.disabled_resources or ()
+    found: list[str] = []
+    if "websocket" in disabled:
+        found.append("disabled_resources: a browser here cannot be kept from WebSockets")
+    if ("xhr" in disabled) != ("fetch" in disabled):
+        found.append("disabled_resources: xhr and fetch are left out together")
+    return tuple(found)
 
 
 def _is_looked_at(request: ExtractRequest) -> bool:

@@ -181,7 +181,8 @@ class Documents:
                 for name, value in request["headers"].items()
                 if name.lower() not in own
             ]
-            lines = [(name, line) for name, given in own.items() for line in given or ()]
+            # Chromium keeps one line of a name; a list in one line means the same (RFC 9110, 5.3).
+            lines = [(name, ", ".join(given)) for name, given in own.items() if given]
             params["headers"] = [*kept, *({"name": name, "value": line} for name, line in lines)]
         return params
 

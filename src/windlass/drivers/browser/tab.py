@@ -88,6 +88,7 @@ async def _tab(
     documents, *_ = await asyncio.gather(
         Documents.watch(session, changes(request, hop), blocked(request), settings.max_redirects),
         session.send("Emulation.setUserAgentOverride", _override(dress)),
+        session.send("Emulation.setLocaleOverride", {"locale": dress.locale}),
         *([session.send("Network.setCookies", {"cookies": jar})] if jar else []),
     )
     stage.frame = documents.frame
@@ -117,7 +118,6 @@ def _options(dress: Dress, door: str) -> dict[str, Any]:
         "is_mobile": screen.touch,
         "has_touch": screen.touch,
         "user_agent": dress.agent,
-        "locale": dress.locale,
         "accept_downloads": False,
         "service_workers": "block",
         "permissions": [],
