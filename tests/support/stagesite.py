@@ -125,6 +125,7 @@ def _answer(site: StageSite, asked: Asked) -> tuple[int, str, bytes]:
         "/app": _page(APP),
         "/pixel.png": (200, "image/png", PNG),
         "/api/log": (201, "application/json", b'{"ok":true}'),
+        "/moved": (302, "text/plain", b""),
         "/api/text": (200, "text/plain; charset=utf-8", "grüße".encode()),
         "/api/broken": (200, "application/json", b'{"half":'),
         "/download.bin": (200, "application/octet-stream", bytes(range(256))),
@@ -163,6 +164,8 @@ def stage_site() -> Iterator[StageSite]:
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
+            if status == 302:
+                self.send_header("Location", "/api/text")
             if self.path == "/csp":
                 self.send_header("Content-Security-Policy", "default-src 'self'")
             if self.path.startswith("/form"):

@@ -41,13 +41,23 @@ RARE_KEYS: dict[str, int] = {
 }
 """Windows virtual key codes of keys that few keyboards have; 0 = it has none."""
 
+EVENT_KEYS: dict[str, str] = {
+    "Abort": "Cancel",
+    "NumpadEqual": "=",
+    "SoftLeft": "Soft1",
+    "SoftRight": "Soft2",
+    "VolumeDown": "AudioVolumeDown",
+    "VolumeUp": "AudioVolumeUp",
+}
+"""What a page sees of rare keys (UI Events, `key`) whose name is another."""
+
 KEYS: frozenset[str] = frozenset(
     (
         *(f"Key{letter}" for letter in _LETTERS),
         *(f"Digit{digit}" for digit in range(10)),
         *(f"Numpad{digit}" for digit in range(10)),
         *(f"F{number}" for number in range(1, 13)),
-        *(side + arrow for side in ("Arrow",) for arrow in ("Left", "Up", "Right", "Down")),
+        *("ArrowLeft", "ArrowUp", "ArrowRight", "ArrowDown"),
         *(
             name + side
             for name in ("Shift", "Control", "Alt", "Meta")

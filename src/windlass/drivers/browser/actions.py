@@ -20,7 +20,7 @@ from windlass.drivers.browser.scripts import evaluate, fetch
 from windlass.drivers.browser.scrolling import auto_scroll, scroll
 from windlass.drivers.browser.stage import Stage, is_gone
 from windlass.model import render
-from windlass.model.keys import KEYS, RARE_KEYS
+from windlass.model.keys import EVENT_KEYS, KEYS, RARE_KEYS
 from windlass.model.render import Action, ActionResult, ActionsReport, action_name
 from windlass.model.request import Cookie
 
@@ -177,7 +177,11 @@ class _Performance:
             await self._stage.within(keyboard.insert_text(key), None)
 
     async def _press_rare(self, key: str, held_ms: int) -> None:
-        stroke = {"key": key, "code": key, "windowsVirtualKeyCode": RARE_KEYS[key]}
+        stroke = {
+            "key": EVENT_KEYS.get(key, key),
+            "code": key,
+            "windowsVirtualKeyCode": RARE_KEYS[key],
+        }
         await self._stage.send("Input.dispatchKeyEvent", None, type="rawKeyDown", **stroke)
         await asyncio.sleep(held_ms / 1000)
         await self._stage.send("Input.dispatchKeyEvent", None, type="keyUp", **stroke)

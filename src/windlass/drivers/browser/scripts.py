@@ -15,7 +15,8 @@ from windlass.drivers.browser.stage import Stage
 from windlass.model.render import Eval, Fetch, FetchedCall
 
 _PACK = """async (made, limit) => {
-  const value = typeof made === 'function' ? await made() : made;
+  const first = await made;
+  const value = typeof first === 'function' ? await first() : first;
   const text = JSON.stringify(value, (key, one) => typeof one === 'bigint' ? String(one)
     : one instanceof Node ? (one.outerHTML ?? one.textContent) : one);
   if (text === undefined) return 'null';
