@@ -16,11 +16,12 @@ def npm_package(name: str, version: str) -> Path:
     """The `node_modules` folder with a release and what it needs. Raises RuntimeError with npm's
     words if it fails."""
     cache = cache_folder("npm")
-    target = cache / f"{name}-{version}"
-    with (cache / f"{name}.lock").open("w") as lock:
+    label = name.replace("/", "+")
+    target = cache / f"{label}-{version}"
+    with (cache / f"{label}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.is_dir():
-            _install(f"{name}@{version}", cache / f"{name}.fetching", target)
+            _install(f"{name}@{version}", cache / f"{label}.fetching", target)
     return target / "node_modules"
 
 

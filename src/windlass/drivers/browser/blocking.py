@@ -65,7 +65,7 @@ def blocked(request: ExtractRequest) -> Blocked:
     options = request.render_options
     kinds = options.disabled_resources
     if kinds is None:
-        kinds = () if _is_looked_at(request) else SEEN_ONLY
+        kinds = () if _is_looked_at(request) else _not_caught(request)
     hosts = frozenset(host.strip(".").lower() for host in options.blocked_domains if host)
     if options.adblock:
         hosts |= ADVERTISERS
@@ -89,6 +89,17 @@ def _is_looked_at(request: ExtractRequest) -> bool:
         isinstance(action, TakeScreenshot) and not action.skip for action in request.actions
     )
     return shown or "screenshot" in request.formats
+
+
+def _not_caught(request: ExtractRequest) -> tuple[ResourceType, ...]:
+    """What of it no capture asks for; one that names no kind asks for all."""
+    asked: set[ResourceType] = set()
+    for one in request.captures:
+        kinds = one.resource_type
+        if kinds is None:
+            return ()
+        asked.update(kinds if isinstance(kinds, tuple) else (kinds,))
+    return tuple(kind for kind in SEEN_ONLY if kind not in asked)
 
 
 def _within(url: str, hosts: frozenset[str]) -> bool:
