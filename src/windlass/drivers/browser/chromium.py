@@ -15,6 +15,9 @@ from windlass.settings import Settings
 INSTALL = "apt-get install chromium-headless-shell"
 """What installs one on Debian and its kin."""
 _COMMANDS = ("chromium-headless-shell", "chromium", "google-chrome")
+_DEBIAN = Path("/usr/lib/chromium")
+"""Where Debian keeps the program behind the command: a shell that waits for it, which would get
+the signals that are meant for it."""
 _CACHES = ("~/.cache/ms-playwright", "~/Library/Caches/ms-playwright")
 _CACHED = (
     "chromium_headless_shell-*/*/chrome-headless-shell",
@@ -57,7 +60,8 @@ def find_chromium(settings: Settings) -> Path | None:
         return Path(named) if named else None
     for command in _COMMANDS:
         if found := shutil.which(command):
-            return Path(found)
+            behind = _DEBIAN / command
+            return behind if behind.is_file() else Path(found)
     return _cached()
 
 

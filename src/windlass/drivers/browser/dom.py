@@ -6,17 +6,19 @@ that never ends is ended; a page that then still does not answer is given up.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
 from playwright.async_api import Error
 
-from windlass.drivers.browser.stage import Stage
+from windlass.drivers.browser.stage import Stage, is_gone
 from windlass.errors import BrowserCrashed
 
 _FIRST_S = 3.0
 _LARGE_S = 20.0
-_INSISTING_S = 3.0
+_INSISTING_S = 2.0
+_TRIES = 6
 _WORLD = "windlass"
 _REFRESH = """(() => {
   const tag = document.querySelector('meta[http-equiv="refresh" i]');
@@ -58,16 +60,20 @@ async def refresh(stage: Stage) -> str:
 
 
 async def stop_scripts(stage: Stage) -> None:
-    """Ends the script that runs and lets no other run. Raises BrowserCrashed, Error.
+    """Ends the script that runs and lets no other run. Raises Error.
 
-    These two reach a page whose main thread is busy; nothing else does.
+    These two reach a page whose scripts keep it busy. One that is busy laying itself out answers
+    later, or never.
     """
     session = await stage.session()
+    ending = asyncio.gather(
+        session.send("Emulation.setScriptExecutionDisabled", {"value": True}),
+        session.send("Runtime.terminateExecution"),
+    )
     try:
-        await _briefly(stage, session.send("Emulation.setScriptExecutionDisabled", {"value": True}))
-        await _briefly(stage, session.send("Runtime.terminateExecution"))
-    except TimeoutError as error:
-        raise BrowserCrashed("The page hangs and cannot be stopped.") from error
+        await stage.within(ending, _INSISTING_S)
+    except TimeoutError:
+        return
 
 
 async def _answers(stage: Stage) -> bool:
@@ -79,14 +85,10 @@ async def _answers(stage: Stage) -> bool:
     return True
 
 
-async def _briefly(stage: Stage, awaitable: Any) -> Any:
-    return await stage.within(awaitable, _INSISTING_S)
-
-
 async def _evaluate(stage: Stage, script: str, timeout_s: float) -> Any:
     """The value of a script of ours, in our world of the page's main frame."""
     session = await stage.session()
-    for last in (False, True):
+    for attempt in range(_TRIES):
         try:
             made = await stage.within(
                 session.send(
@@ -107,8 +109,10 @@ async def _evaluate(stage: Stage, script: str, timeout_s: float) -> Any:
             )
         except Error as error:
             # The page moved on in between: its world went with it.
-            if last or "closed" in str(error) or "crashed" in str(error):
+            if attempt == _TRIES - 1 or is_gone(error):
                 raise
+            if attempt == _TRIES // 2:  # a page that never stops moving on
+                await stop_scripts(stage)
             continue
         return answer.get("result", {}).get("value")
     return None

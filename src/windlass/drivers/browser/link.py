@@ -75,6 +75,8 @@ class Link:
         self._connection.onmessage = self._pipe.send
         self._pipe.on_message = self._dispatch
         self._reader: asyncio.Task[None] | None = None
+        self.ended = asyncio.Event()
+        """Set when the process can no longer be spoken to."""
 
     async def connect(self) -> Playwright:
         """Starts the process. Raises what Playwright and the system raise, TimeoutError."""
@@ -113,6 +115,7 @@ class Link:
         finally:
             # Calls under way must end now, not at their deadlines.
             self._connection.close()
+            self.ended.set()
             failure = self._pipe.on_error_future
             if failure.done() and not failure.cancelled():
                 failure.exception()

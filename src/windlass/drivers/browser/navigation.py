@@ -58,8 +58,6 @@ class Navigation:
                 await self._refreshed()
         except Error as error:
             raise self._failure(error, hop) from error
-        if self._tab.documents.failure is not None:
-            raise self._tab.documents.failure
         self._check_answer(hop)
 
     def _left_s(self) -> float:
@@ -149,6 +147,8 @@ class Navigation:
     def _check_answer(self, hop: Hop) -> None:
         """Raises the error that our own proxy answered with in the target's stead."""
         last = self._tab.documents.last
+        if last is None and self._tab.documents.failure is not None:
+            raise self._tab.documents.failure
         if last is None:
             raise InvalidResponse(f"{hop.origin} gave no page.")
         ours = self._egress.error_in({name.lower(): value for name, value in last.headers})

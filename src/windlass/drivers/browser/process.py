@@ -61,11 +61,11 @@ class BrowserProcess:
         """Pages open now."""
         self.retired = False
         """No new pages; ends with the last one open."""
-        self.ended = asyncio.Event()
+        self.ended = link.ended
         self._link = link
         self._folder = folder
         self._below: list[int] = []
-        """Chromium's processes, as far as known."""
+        """Chromium's processes as they were seen last, before their parent died."""
         self._closing: asyncio.Task[None] | None = None
         browser.on("disconnected", lambda _: self.ended.set())
 
@@ -76,8 +76,9 @@ class BrowserProcess:
 
     def processes(self) -> list[int]:
         """Ids of the node process and of Chromium's. Reads /proc: some milliseconds."""
-        self._below = trees.descendants(self._link.pid)
-        return [self._link.pid, *self._below]
+        below = trees.descendants(self._link.pid)
+        self._below = below or self._below
+        return [self._link.pid, *below]
 
     def weight(self) -> int:
         """Bytes of memory of all its processes. Reads /proc: some milliseconds."""
@@ -85,8 +86,7 @@ class BrowserProcess:
 
     def kill(self) -> None:
         """Ends it at once; whoever uses it is told. `aclose` is due all the same."""
-        self._below = trees.descendants(self._link.pid)
-        trees.kill(self._below)
+        trees.kill(self.processes()[1:])
         self.ended.set()
 
     async def aclose(self) -> None:
@@ -97,7 +97,7 @@ class BrowserProcess:
 
     async def _close(self) -> None:
         self.retired = True
-        below = [*self._below, *trees.descendants(self._link.pid)]
+        below = self.processes()[1:] or self._below
         try:
             async with asyncio.timeout(_ENDS_S):
                 await self.browser.close()

@@ -28,13 +28,11 @@ def adopt_orphans() -> None:
 
 
 def bury(pids: list[int]) -> list[int]:
-    """Takes leave of dead processes that became our children; returns those that still live."""
-    living = []
+    """Takes leave of dead processes that became our children; returns those not gone yet."""
     for pid in pids:
         with suppress(ChildProcessError):
-            if os.waitpid(pid, os.WNOHANG) == (0, 0):
-                living.append(pid)
-    return living
+            os.waitpid(pid, os.WNOHANG)
+    return [pid for pid in pids if (_PROC / str(pid)).exists()]
 
 
 def descendants(root: int) -> list[int]:
