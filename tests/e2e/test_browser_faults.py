@@ -211,7 +211,10 @@ async def test_what_is_no_browser_is_told(tmp_path: Path, site: RenderSite) -> N
 
 
 def _proc(pid: int, name: str) -> bytes:
-    return Path(f"/proc/{pid}/{name}").read_bytes()
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):  # ended since it was listed
+        return b""
 
 
 _WORKER = """

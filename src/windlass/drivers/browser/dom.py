@@ -74,6 +74,14 @@ async def stop_scripts(stage: Stage) -> None:
         await stage.within(ending, _INSISTING_S)
     except TimeoutError:
         return
+    except Error as error:
+        if not _moved_on(error):
+            raise
+
+
+def _moved_on(error: Error) -> bool:
+    """Whether the document that was asked is not the page's any more."""
+    return "navigated" in str(error) or not is_gone(error)
 
 
 async def _answers(stage: Stage) -> bool:
@@ -109,7 +117,7 @@ async def _evaluate(stage: Stage, script: str, timeout_s: float) -> Any:
             )
         except Error as error:
             # The page moved on in between: its world went with it.
-            if attempt == _TRIES - 1 or is_gone(error):
+            if attempt == _TRIES - 1 or not _moved_on(error):
                 raise
             if attempt == _TRIES // 2:  # a page that never stops moving on
                 await stop_scripts(stage)
