@@ -79,6 +79,9 @@ class Extract:
         self, task: Task, request: ExtractRequest, extraction: Extraction, jar: CookieJar
     ) -> Outcome:
         failure = extraction.failure
+        again = extraction.again
+        if again is not None and failure is None and self._may_retry(task, request, again):
+            return Outcome(state=State.QUEUED, failure=again, retry_in_s=retry_delay(task))
         if extraction.partial and failure is not None and self._worth_again(task, request, failure):
             return Outcome(state=State.QUEUED, failure=failure, retry_in_s=retry_delay(task))
         return Outcome(
