@@ -57,6 +57,7 @@ from windlass.net.endpoints import web_lane
 from windlass.settings import Settings
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
+from windlass.storage.closedlanes import turn_away
 from windlass.storage.crawls import Crawls
 from windlass.storage.database import CONNECTION_ERRORS, Database, retrying
 from windlass.storage.deliveries import FIRST, Deliveries
@@ -475,7 +476,9 @@ class Service:
             try:
                 await self._admission.arm([*armed, *urgent])
                 if urgent:
-                    await self._admission.admit_interactive(urgent)
+                    closed = (await self._admission.admit_interactive(urgent)).closed
+                    if closed:
+                        await turn_away(self._database, self._settings, closed)
                 if armed:
                     await self._admission.admit()
             except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:

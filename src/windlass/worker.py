@@ -39,14 +39,17 @@ from windlass.storage.accounts import Accounts
 from windlass.storage.admission import LANES_PER_ROUND, Admission
 from windlass.storage.batcher import Batcher, Linger
 from windlass.storage.cancelling import CANCEL_CHANNEL
+from windlass.storage.closedlanes import turn_away
 from windlass.storage.crawling import sweep
 from windlass.storage.crawls import Crawls
 from windlass.storage.database import CONNECTION_ERRORS, Database
+from windlass.storage.lanes import patience_of
 from windlass.storage.maintenance import Maintenance
 from windlass.storage.outcomes import Finished, Outcomes
 from windlass.storage.queue import CHANNEL, DELIVERIES, TASKS, Leases, brings
 from windlass.storage.robots import RobotsRules
 from windlass.storage.tasks import Tasks
+from windlass.storage.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -104,13 +107,14 @@ class Worker:
         self._database = database
         self._blobs = blobs
         self._id = worker_id
-        self._outcomes = Outcomes(database, self._under_way)
+        self._outcomes = Outcomes(database, patience_of(settings), self._under_way)
         self._context = Context(
             settings=settings,
             tasks=Tasks(database, worker_id),
             accounts=Accounts(database),
             crawls=Crawls(database, settings),
             robots=RobotsRules(database),
+            turns=Turns(database),
             blobs=blobs,
             extractor=extractor,
         )
@@ -392,6 +396,8 @@ class Worker:
         if count := await self._admission.recover():
             log.warning("tasks_recovered", count=count)
             self._admit.set()
+        if count := await turn_away(self._database, self._settings):
+            log.warning("hosts_given_up", tasks=count)
         if count := await sweep(self._database, self._settings):
             log.info("crawls_resumed", count=count)
             self._admit.set()

@@ -227,20 +227,31 @@ SELECT EXISTS (
 -- What a host asked of robots when it was last asked.
 SELECT rules, fetched_at, expires_at > now() AS fresh,
     coalesce(extract(epoch FROM now() - unreachable_since), 0)::double precision AS unreachable_s
-FROM robots WHERE lane = $1;
+FROM robots WHERE lane = $1 AND rules IS NOT NULL;
+
+-- name: begin_asking
+-- Who asks a host, of all processes; no row: another one does, for so long at most.
+INSERT INTO robots (lane, delay_s, fetched_at, expires_at, asking_until)
+VALUES ($1, 0, now(), now(), now() + make_interval(secs => $2))
+ON CONFLICT (lane) DO UPDATE SET asking_until = excluded.asking_until
+WHERE robots.asking_until IS NULL OR robots.asking_until < now()
+RETURNING lane;
 
 -- name: save_robots
 -- What a host asks of robots, how long that may be believed, and since when nobody could ask.
 INSERT INTO robots (lane, rules, delay_s, fetched_at, expires_at, unreachable_since)
 VALUES ($1, $2, $3, now(), now() + make_interval(secs => $4), CASE WHEN $5 THEN now() END)
 ON CONFLICT (lane) DO UPDATE SET rules = excluded.rules, delay_s = excluded.delay_s,
-    fetched_at = excluded.fetched_at, expires_at = excluded.expires_at,
+    fetched_at = excluded.fetched_at, expires_at = excluded.expires_at, asking_until = NULL,
     unreachable_since = CASE WHEN $5 THEN coalesce(robots.unreachable_since, now()) END
 RETURNING fetched_at;
 
 -- name: slow_lane
 -- A host asked for time between fetches, of which asking it was one: whoever fetches there keeps it.
-UPDATE lane SET delay_s = greatest(delay_s, $2), next_at = now() + make_interval(secs => $2)
+UPDATE lane SET delay_s = greatest(delay_s, $2),
+    turn_at = clock_timestamp() + make_interval(secs => greatest(delay_s, $2)),
+    next_at = CASE WHEN next_at = 'infinity' THEN next_at
+        ELSE clock_timestamp() + make_interval(secs => greatest(delay_s, $2)) END
 WHERE key = $1;
 
 -- name: purge_robots

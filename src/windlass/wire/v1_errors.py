@@ -52,6 +52,8 @@ HTTP_STATUS: dict[str, int] = {
     "connection_lost": 500,
     "connection_failed": 500,
     "tls_failed": 500,
+    "host_busy": 500,
+    "host_down": 500,
     "proxy_failed": 501,
     "connect_timeout": 500,
     "read_timeout": 500,
@@ -111,6 +113,7 @@ ANSWERED = frozenset(
 """Codes of what can only happen to a page that came."""
 MAYBE_ANSWERED = frozenset(
     (
+        "host_busy",
         "connection_failed",
         "connection_lost",
         "invalid_response",
