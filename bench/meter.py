@@ -110,7 +110,9 @@ class Meter:
         self._done.set()
         self._watcher.join()
         wall = now.at - began.at
-        spent = {role: value - began.cpu.get(role, 0.0) for role, value in now.cpu.items()}
+        # What a child used before it ended is from then on its parent's: a role may go down.
+        roles = now.cpu.keys() | began.cpu.keys()
+        spent = {role: now.cpu.get(role, 0.0) - began.cpu.get(role, 0.0) for role in roles}
         site, client = now.site - began.site, now.client - began.client
         others = now.busy - began.busy - sum(spent.values()) - site - client
         self.cost = Cost(wall, spent, site, client, max(others, 0.0) / wall, self._peak_mb)

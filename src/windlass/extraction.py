@@ -83,7 +83,6 @@ class Extractor:
             url=url,
             timeout_ms=max(round(timeout_s * 1000), 1),
             formats=(),
-            pages_only=False,
         )
         return await self._visit(PLAIN, request, CookieJar())
 

@@ -1,4 +1,4 @@
-"""The verbs every edge uses: submit, wait, get, list, results, cancel; batches, crawls, keys.
+"""The verbs every edge uses: submit, wait, get, list, results, cancel; maps, batches, crawls, keys.
 
 Opened once per API process (and by the command line for what runs in-process). Edges translate to
 and from their own shapes; nothing here knows HTTP.
@@ -49,6 +49,7 @@ from windlass.model.deliverylog import (
     Resent,
 )
 from windlass.model.group import Group, GroupPage, Idempotency, NewGroup
+from windlass.model.map import MAP, MapWish
 from windlass.model.request import Submission
 from windlass.model.stats import Stats
 from windlass.model.task import DELIVERIES, ListPage, NewTask, Priority, State, Task
@@ -151,6 +152,41 @@ class Service:
         """
         priority = Priority.INTERACTIVE if interactive else Priority.NORMAL
         new = self._extraction(account, wanted, priority)
+        return await self._accept(account, new, idempotency)
+
+    async def map(
+        self,
+        account: Account,
+        wanted: MapWish,
+        *,
+        interactive: bool,
+        idempotency: Idempotency | None = None,
+    ) -> Task:
+        """Accepts a map; `interactive` and the rest as for an extraction. Raises
+        IdempotencyConflict."""
+        plan, delivery = wanted.plan, wanted.delivery
+        if interactive:
+            plan = msgspec.structs.replace(plan, answered_in_s=self._settings.sync_timeout)
+        task_id = uuid4()
+        new = NewTask(
+            id=task_id,
+            account_id=account.id,
+            kind=MAP,
+            api=MAP,
+            lane=web_lane(plan.request.url),
+            input=wanted.input.decode("utf-8"),
+            request=msgspec.json.encode(plan).decode("utf-8"),
+            priority=Priority.INTERACTIVE if interactive else Priority.NORMAL,
+            listed=not interactive,
+            deadline_s=self._settings.task_timeout,
+            delivery=delivery.for_task(task_id) if delivery else None,
+        )
+        return await self._accept(account, new, idempotency)
+
+    async def _accept(
+        self, account: Account, new: NewTask, idempotency: Idempotency | None
+    ) -> Task:
+        interactive = new.priority == Priority.INTERACTIVE
         if idempotency is not None:
             made = await self._groups.accept_task(new, idempotency)
             self._arm([new.lane] if made == new.id else [])

@@ -30,7 +30,7 @@ from tests.support.loopback import free_port
 from tests.support.origin import Origin
 from tests.support.relay import CountingProxy
 from tests.support.s3 import S3
-from tests.support.sdk import every_listed_task, finished
+from tests.support.sdk import UNKNOWN_ID, every_listed_task, finished
 from tests.support.server import WindlassServer
 from tests.support.waiting import eventually, eventually_async
 
@@ -204,7 +204,7 @@ def test_a_wrong_page_is_refused(world: World, query: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("call", ["get", "progress"])
-@pytest.mark.parametrize("batch_id", [str(uuid4()), "not-a-uuid", "a/b"])
+@pytest.mark.parametrize("batch_id", [UNKNOWN_ID, "not-a-uuid", "a/b"])
 def test_an_unknown_batch_is_the_documented_404(world: World, call: str, batch_id: str) -> None:
     with pytest.raises(NotFoundError) as unknown:
         getattr(world.client.batches, call)(batch_id)

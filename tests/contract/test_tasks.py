@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
@@ -12,7 +12,7 @@ from nimble_python import AsyncNimble, BadRequestError, Nimble, NotFoundError
 
 from tests.support.loopback import free_port
 from tests.support.origin import Origin
-from tests.support.sdk import every_listed_task, finished
+from tests.support.sdk import UNKNOWN_ID, every_listed_task, finished
 from tests.support.server import WindlassServer
 from tests.support.waiting import eventually, eventually_async
 
@@ -221,7 +221,7 @@ def test_a_cursor_that_is_not_ours_is_refused_by_name(client: Nimble, cursor: st
 
 
 @pytest.mark.parametrize("call", ["get", "results"])
-@pytest.mark.parametrize("task_id", [str(uuid4()), "not-a-uuid", "a/b", "%00"])
+@pytest.mark.parametrize("task_id", [UNKNOWN_ID, "not-a-uuid", "a/b", "%00"])
 def test_an_unknown_task_is_the_documented_404(client: Nimble, call: str, task_id: str) -> None:
     with pytest.raises(NotFoundError) as unknown:
         getattr(client.tasks, call)(task_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -14,29 +13,9 @@ import asyncpg
 import pytest
 
 from tests.support.engine import SETTINGS, Engine
-from tests.support.postgres import emptied_database, running_postgres
 from tests.support.waiting import eventually_async
 from windlass import worker
 from windlass.model.task import Outcome, State, Task
-from windlass.storage.database import Database
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with running_postgres() as dsn:
-        yield dsn
-
-
-@pytest.fixture
-async def database(server: str) -> AsyncIterator[Database]:
-    opened = await Database.open(await emptied_database(server))
-    yield opened
-    await opened.aclose()
-
-
-@pytest.fixture
-async def engine(database: Database) -> Engine:
-    return await Engine(database).open()
 
 
 class Broken:
@@ -56,7 +35,7 @@ class Broken:
 async def test_a_task_that_cannot_be_read_ends_all_the_same(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Broken})
+    monkeypatch.setattr("windlass.worker.attempts.KINDS", {"extract": Broken})
     settings = replace(SETTINGS, data=tmp_path, max_attempts=1)
     (task_id,) = await engine.accept()
     stop = asyncio.Event()
@@ -100,7 +79,7 @@ class Counting:
 async def test_tasks_that_may_be_killing_workers_do_not_run_side_by_side(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Counting})
+    monkeypatch.setattr("windlass.worker.attempts.KINDS", {"extract": Counting})
     monkeypatch.setattr(Counting, "most", 0)
     ids = await engine.accept(3)
     await engine.database.relaxed.execute("UPDATE task SET losses = 2")
@@ -120,8 +99,8 @@ async def test_tasks_that_may_be_killing_workers_do_not_run_side_by_side(
 async def test_a_cancel_whose_notice_got_lost_still_stops_the_attempt(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Counting})
-    monkeypatch.setattr("windlass.worker.RECOVER_S", 0.2)
+    monkeypatch.setattr("windlass.worker.attempts.KINDS", {"extract": Counting})
+    monkeypatch.setattr("windlass.worker.loops.RECOVER_S", 0.2)
     monkeypatch.setattr(Counting, "cancelled", 0)
     (task_id,) = await engine.accept(input='"slow"')
     settings = replace(SETTINGS, data=tmp_path)
@@ -156,7 +135,7 @@ class Holding(Counting):
 async def test_pages_that_leave_one_slot_free_hold_up_no_deliveries(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Holding, "webhook": Holding})
+    monkeypatch.setattr("windlass.worker.attempts.KINDS", {"extract": Holding, "webhook": Holding})
     monkeypatch.setattr(Holding, "kinds", Counter())
     await engine.accept(1)
     for number in range(60):
@@ -177,7 +156,7 @@ async def test_pages_that_leave_one_slot_free_hold_up_no_deliveries(
 async def test_results_that_wait_for_their_upload_do_not_expire(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("windlass.worker.TIDY_S", 0.1)
+    monkeypatch.setattr("windlass.worker.loops.TIDY_S", 0.1)
     long_ago, since = tmp_path / "results" / "2020010100", tmp_path / "results" / "2020010112"
     for folder in (long_ago, since):
         folder.mkdir(parents=True)
@@ -212,8 +191,8 @@ WHERE pid <> pg_backend_pid() AND datname = current_database()"""
 async def test_a_queue_that_a_crash_has_emptied_is_filled_again_at_once(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("windlass.worker.KINDS", {"extract": Counting})
-    monkeypatch.setattr("windlass.worker.RECOVER_S", 60.0)
+    monkeypatch.setattr("windlass.worker.attempts.KINDS", {"extract": Counting})
+    monkeypatch.setattr("windlass.worker.loops.RECOVER_S", 60.0)
     (first,) = await engine.accept()
     settings = replace(SETTINGS, data=tmp_path)
     stop = asyncio.Event()

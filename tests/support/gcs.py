@@ -12,12 +12,10 @@ import base64
 import hashlib
 import json
 import re
-import sys
 import threading
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -25,6 +23,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import google_crc32c
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.support.http_double import Handler, HttpDouble
 
 _JSON_API = re.compile(
     r"/(?:(?P<way>upload|download)/)?storage/v1/b/(?P<bucket>[^/]+)(?P<objects>/o(?:/(?P<key>.+))?)?"
@@ -65,8 +65,10 @@ class Pending:
 
 
 @dataclass
-class GCS:
-    """The double. `roles` are those of whoever sends a token (by the account in it) or none ("");
+class GCS(HttpDouble):
+    """The double; STORAGE_EMULATOR_HOST is its `url`.
+
+    `roles` are those of whoever sends a token (by the account in it) or none ("");
     buckets exist when `bucket` made them."""
 
     roles: dict[str, frozenset[str]] = field(default_factory=lambda: {"": ADMIN})
@@ -83,27 +85,7 @@ class GCS:
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
         self.closed = threading.Event()
-        double = self
-
-        class Handler(_Handler):
-            gcs = double
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                """A client that hung up is no news; what else goes wrong here is."""
-                if not isinstance(sys.exception(), ConnectionError):
-                    super().handle_error(request, client_address)
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """The base URL: what STORAGE_EMULATOR_HOST is set to."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.serve(_Handler, gcs=self)
 
     def bucket(self) -> str:
         """A new, empty bucket; its name."""
@@ -148,9 +130,7 @@ class GCS:
     def close(self) -> None:
         """Ends the server."""
         self.closed.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=10)
+        super().close()
 
 
 class _Refused(Exception):  # noqa: N818 - an answer, not an error of the double
@@ -158,16 +138,11 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error of the double
         self.status, self.code, self.details = status, code, details
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     gcs: GCS
     hanging = False
-    protocol_version = "HTTP/1.1"
-    timeout = 90
     wbufsize = 65536
     disable_nagle_algorithm = True
-
-    def log_message(self, *_: Any) -> None:
-        """Silence: GCS.seen is the log."""
 
     def handle_any(self) -> None:
         parts = urlsplit(self.path)

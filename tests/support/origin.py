@@ -9,9 +9,9 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.http_double import Handler, HttpDouble
 
 HOLD_LIMIT_S = 60.0
 
@@ -42,7 +42,7 @@ class Seen:
 
 
 @dataclass
-class Origin:
+class Origin(HttpDouble):
     """The site. `delay_s` is how long every page takes; `hold` makes pages wait for `release`.
 
     /page/TOKEN a page · /echo what was sent, as JSON · /status/N · /redirect?to=&status=
@@ -56,26 +56,12 @@ class Origin:
 
     def __post_init__(self) -> None:
         self._open.set()
-        origin = self
-
-        class Handler(_Handler):
-            site = origin
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 512
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                """A client that was killed in the middle of an answer is no news here."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
+        self.serve(_Handler, site=self)
 
     @property
     def base(self) -> str:
         """Base URL without a slash at its end."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self.url
 
     def page(self, token: str) -> str:
         """URL of the page with that token."""
@@ -112,18 +98,11 @@ class Origin:
     def close(self) -> None:
         """Ends the server; held requests are let go first."""
         self.release()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=10)
+        super().close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     site: Origin
-    protocol_version = "HTTP/1.1"
-    timeout = 90
-
-    def log_message(self, *_: Any) -> None:
-        """Silence: the record in Origin.seen is the log."""
 
     def handle_any(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)

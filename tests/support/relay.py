@@ -11,9 +11,9 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import urlsplit
+
+from tests.support.http_double import Handler, HttpDouble
 
 _HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "host", "content-length"}
 
@@ -33,7 +33,7 @@ Rewrite = Callable[[Exchange], Exchange]
 
 
 @dataclass
-class CountingProxy:
+class CountingProxy(HttpDouble):
     """Passes HTTP on to `target` (a base URL) and keeps every exchange in `passed`."""
 
     target: str
@@ -41,39 +41,12 @@ class CountingProxy:
     passed: list[Exchange] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        proxy = self
-
-        class Handler(_ProxyHandler):
-            owner = proxy
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                """A client that hung up is the test's business, not the proxy's."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """Base URL of the proxy."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def close(self) -> None:
-        """Ends the proxy."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=10)
+        self.serve(_ProxyHandler, owner=self)
 
 
-class _ProxyHandler(BaseHTTPRequestHandler):
+class _ProxyHandler(Handler):
     owner: CountingProxy
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: Any) -> None:
-        """Silence: CountingProxy.passed is the log."""
+    timeout = None
 
     def handle_any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 import threading
 import uuid
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.support.http_double import Handler, HttpDouble
 from tests.support.s3 import operation
 
 HOLD_LIMIT_S = 60.0
@@ -48,7 +46,7 @@ Fault = str | Refusal
 
 
 @dataclass
-class FaultyS3:
+class FaultyS3(HttpDouble):
     """Buckets spring up when they are used. `region` is where they are: requests signed for another
     one are refused as S3 does, `by_redirect` or by naming the right one. `puts` holds the digests
     of all that was ever put whole under a name."""
@@ -65,27 +63,7 @@ class FaultyS3:
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._closed = threading.Event()
         self._released = threading.Event()
-        double = self
-
-        class Handler(_Handler):
-            s3 = double
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                """A client that hung up is no news; what else goes wrong here is."""
-                if not isinstance(sys.exception(), ConnectionError):
-                    super().handle_error(request, client_address)
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """The endpoint."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.serve(_Handler, s3=self)
 
     def settings(self) -> dict[str, str]:
         """The settings with which a server uses it."""
@@ -131,21 +109,14 @@ class FaultyS3:
         """Ends the server; held requests are let go first."""
         self._closed.set()
         self.release()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=10)
+        super().close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     s3: FaultyS3
     held = False
-    protocol_version = "HTTP/1.1"
-    timeout = 90
     wbufsize = 65536
     disable_nagle_algorithm = True
-
-    def log_message(self, *_: Any) -> None:
-        """Silence: FaultyS3.seen is the log."""
 
     def handle_expect_100(self) -> bool:
         """boto3 waits for this before it sends the body."""

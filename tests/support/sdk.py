@@ -11,6 +11,8 @@ from nimble_python.types.task_get_response import Task
 from tests.support.waiting import eventually
 
 TERMINAL = ("success", "error")
+UNKNOWN_ID = "4b2d6c5e-0f11-4c0e-9c57-7d3a1b8f2e60"
+"""Of no task, batch or crawl."""
 
 
 def finished(client: Nimble, task_id: str, within_s: float = 20.0) -> Task:

@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from tests.support.http_double import Handler, HttpDouble
 
 
 class Reply(NamedTuple):
@@ -36,15 +37,19 @@ def plain(text: str, kind: str = "text/plain") -> Reply:
 
 
 @dataclass
-class SmallSite:
-    """A running site. `asked` are path and time.monotonic() of each request; paths in `slow` are
+class SmallSite(HttpDouble):
+    """A site. `asked` are path and time.monotonic() of each request; paths in `slow` are
     answered when `open` is set."""
 
     replies: Mapping[str, Reply]
     asked: list[tuple[str, float]] = field(default_factory=list)
     slow: set[str] = field(default_factory=set)
     open: threading.Event = field(default_factory=threading.Event)
-    base: str = ""
+
+    @property
+    def base(self) -> str:
+        """Base URL without a slash at its end."""
+        return self.url
 
     def times(self) -> list[float]:
         """When requests came, in order."""
@@ -59,46 +64,31 @@ class SmallSite:
         return self.paths().count(path)
 
 
+class _Handler(Handler):
+    site: SmallSite
+
+    def do_GET(self) -> None:
+        site = self.site
+        site.asked.append((self.path, time.monotonic()))
+        if self.path in site.slow:
+            site.open.wait(60)
+        reply = site.replies.get(self.path, Reply("not here", 404))
+        body = reply.body.replace("{base}", site.base).encode()
+        self.send_response(reply.status)
+        for name, value in reply.headers:
+            self.send_header(name, value.replace("{base}", site.base))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
 @contextmanager
 def small_site(replies: Mapping[str, Reply]) -> Iterator[SmallSite]:
     """Serves these replies by path and query, 404 for all else."""
     site = SmallSite(replies)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 60
-
-        def do_GET(self) -> None:
-            site.asked.append((self.path, time.monotonic()))
-            if self.path in site.slow:
-                site.open.wait(60)
-            reply = site.replies.get(self.path, Reply("not here", 404))
-            body = reply.body.replace("{base}", site.base).encode()
-            self.send_response(reply.status)
-            for name, value in reply.headers:
-                self.send_header(name, value.replace("{base}", site.base))
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Silence: `asked` is the log."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-        def handle_error(self, *_: Any) -> None:
-            """A crawl that was cancelled hangs up."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    site.base = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
+    site.serve(_Handler, site=site)
     try:
         yield site
     finally:
         site.open.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=10)
+        site.close()

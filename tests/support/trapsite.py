@@ -12,9 +12,10 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from tests.support.http_double import Handler, HttpDouble
 
 
 class Answer(NamedTuple):
@@ -360,45 +361,24 @@ def trap_of(target: str) -> str:
 
 
 @dataclass
-class TrapSite:
+class TrapSite(HttpDouble):
     """The site on a loopback port. `fetched` counts requests by path and query."""
 
     fetched: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            timeout = 60
-
-            def do_GET(self) -> None:
-                with site._lock:
-                    site.fetched[self.path] += 1
-                status, html = answer(self.path)
-                body = html.encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "text/html; charset=utf-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                """Silence: `fetched` is the log."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 512
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
+        self.serve(_Handler, site=self)
 
     @property
     def base(self) -> str:
         """Base URL without a slash at its end."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self.url
+
+    def note(self, target: str) -> None:
+        """Counts a request."""
+        with self._lock:
+            self.fetched[target] += 1
 
     def by_trap(self) -> Counter[str]:
         """How many requests each trap got; "" is for those outside of traps."""
@@ -408,8 +388,16 @@ class TrapSite:
                 counts[trap_of(target)] += number
             return counts
 
-    def close(self) -> None:
-        """Ends the server."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=10)
+
+class _Handler(Handler):
+    site: TrapSite
+
+    def do_GET(self) -> None:
+        self.site.note(self.path)
+        status, html = answer(self.path)
+        body = html.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import msgspec
 
+from windlass.api.app import create_app
 from windlass.errors import (
     GroupNotFound,
     InvalidRequest,
@@ -26,6 +29,7 @@ from windlass.model.page import Extraction, Failure
 from windlass.model.request import ExtractRequest, Submission
 from windlass.model.stats import Depth, Stats, Tally
 from windlass.model.task import ListPage, State, Task
+from windlass.settings import Settings
 from windlass.wire.v1_results import result_body
 
 NOW = datetime(2026, 3, 1, 8, 15, 30, 120000, tzinfo=UTC)
@@ -33,6 +37,8 @@ ACCOUNTS = {
     "main-key": Account(1, "main", UUID(int=1)),
     "other-key": Account(2, "other", UUID(int=2)),
 }
+UNKNOWN_ID = str(UUID(int=404))
+"""Of nothing."""
 
 
 class FakeVerbs:
@@ -295,3 +301,13 @@ class FakeVerbs:
             workers=1,
             slots=32,
         )
+
+
+def client_for(verbs: FakeVerbs, key: str = "main-key", **settings: Any) -> httpx.AsyncClient:
+    """A client of the whole HTTP edge over the double, without a rate limit unless one is set."""
+    app = create_app(Settings(**{"rate_limit": 0.0, **settings}), verbs)
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://windlass.test:8700",
+        headers={"Authorization": f"Bearer {key}"} if key else {},
+    )

@@ -13,40 +13,18 @@ import httpx
 import msgspec
 import pytest
 
-from tests.support.verbs import NOW, FakeVerbs
+from tests.support.verbs import NOW, UNKNOWN_ID, FakeVerbs, client_for
 from windlass.api import bodies
-from windlass.api.app import create_app
 from windlass.errors import IdempotencyConflict
 from windlass.model.account import Account
 from windlass.model.group import Group, Idempotency
 from windlass.model.page import Failure
 from windlass.model.request import Submission
 from windlass.model.task import State, Task
-from windlass.settings import Settings
 from windlass.wire.v1_batches import batch_progress
 
 A, B = "http://site.test/a", "http://site.test/b"
 LIMIT = 100_000
-
-
-@pytest.fixture
-def verbs() -> FakeVerbs:
-    return FakeVerbs()
-
-
-def client_for(verbs: FakeVerbs, key: str = "main-key", **settings: Any) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(create_app(Settings(**{"rate_limit": 0.0} | settings), verbs))
-    return httpx.AsyncClient(
-        transport=transport,
-        base_url="http://windlass.test:8700",
-        headers={"Authorization": f"Bearer {key}"},
-    )
-
-
-@pytest.fixture
-async def client(verbs: FakeVerbs) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_for(verbs) as made:
-        yield made
 
 
 async def submit(client: httpx.AsyncClient, *urls: str, **shared: Any) -> dict[str, Any]:
@@ -338,7 +316,7 @@ async def test_batches_are_listed_with_the_ids_of_their_tasks(
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-@pytest.mark.parametrize("name", [str(uuid4()), "not-a-uuid", "a%2Fb"])
+@pytest.mark.parametrize("name", [UNKNOWN_ID, "not-a-uuid", "a%2Fb"])
 async def test_an_unknown_batch_is_the_documented_404(
     client: httpx.AsyncClient, method: str, name: str
 ) -> None:
@@ -385,7 +363,7 @@ async def test_a_task_that_has_ended_stays_as_it_is(
     assert verbs.tasks[task_id].state is State.SUCCEEDED
 
 
-@pytest.mark.parametrize("name", [str(uuid4()), "x"])
+@pytest.mark.parametrize("name", [UNKNOWN_ID, "x"])
 async def test_an_unknown_task_cannot_be_cancelled(client: httpx.AsyncClient, name: str) -> None:
     answer = await client.delete(f"/v1/tasks/{name}")
     assert (answer.status_code, answer.json()["error"]) == (404, "Task not found")

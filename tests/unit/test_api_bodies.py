@@ -10,13 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.verbs import FakeVerbs
+from tests.support.verbs import FakeVerbs, client_for
 from windlass.api import bodies
-from windlass.api.app import create_app
 from windlass.api.bodies import LARGEST_AT_ONCE, SMALL_BODY_BYTES, BodyClaim, BodyRoom
 from windlass.api.call import CallerGone
 from windlass.errors import BodyTooLargeRequest, Overloaded
-from windlass.settings import Settings
 
 LIMIT = 200_000
 LARGE = b"x" * LIMIT
@@ -204,11 +202,7 @@ async def test_a_body_without_room_is_a_503_worth_repeating(
 
     monkeypatch.setattr(bodies, "ROOM_WITHIN_S", 0.02)
     slow = Slow()
-    transport = httpx.ASGITransport(create_app(Settings(rate_limit=0.0, body_limit=LIMIT), slow))
-    headers = {"authorization": "Bearer main-key"}
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://w.test", headers=headers
-    ) as client:
+    async with client_for(slow, body_limit=LIMIT) as client:
 
         def post() -> asyncio.Task[httpx.Response]:
             return asyncio.create_task(client.post("/v1/extract/async", content=body_of(LIMIT)))
@@ -237,12 +231,7 @@ async def test_a_call_that_waits_for_its_page_has_let_its_body_go() -> None:
             await self.waits.over.wait()
             return await super().wait(task, timeout_s)
 
-    verbs = Waiting()
-    transport = httpx.ASGITransport(create_app(Settings(rate_limit=0.0, body_limit=LIMIT), verbs))
-    headers = {"authorization": "Bearer main-key"}
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://w.test", headers=headers
-    ) as client:
+    async with client_for(Waiting(), body_limit=LIMIT) as client:
         waiting = [
             asyncio.create_task(client.post("/v1/extract", content=body_of(LIMIT)))
             for _ in range(3 * LARGEST_AT_ONCE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,34 +11,13 @@ import httpx
 import msgspec
 import pytest
 
-from tests.support.verbs import FakeVerbs
+from tests.support.verbs import UNKNOWN_ID, FakeVerbs, client_for
 from windlass.api.app import create_app
 from windlass.errors import DatabaseUnavailable, WorkerLost
 from windlass.model.page import Extraction, Failure
 from windlass.settings import Settings
 
 URL = "http://site.test/"
-
-
-@pytest.fixture
-def verbs() -> FakeVerbs:
-    return FakeVerbs()
-
-
-def client_for(verbs: FakeVerbs, key: str = "main-key", **settings: Any) -> httpx.AsyncClient:
-    settings.setdefault("rate_limit", 0.0)
-    transport = httpx.ASGITransport(create_app(Settings(**settings), verbs))
-    return httpx.AsyncClient(
-        transport=transport,
-        base_url="http://windlass.test:8700",
-        headers={"Authorization": f"Bearer {key}"} if key else {},
-    )
-
-
-@pytest.fixture
-async def client(verbs: FakeVerbs) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_for(verbs) as made:
-        yield made
 
 
 async def submit(client: httpx.AsyncClient) -> UUID:
@@ -308,7 +286,7 @@ async def test_a_bad_cursor_is_a_400(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "task_id", [str(uuid4()), "x", "%00", "{task_id}", "a%2Fb", "a" * 36, "5f0c%0a", "é" * 36]
+    "task_id", [UNKNOWN_ID, "x", "%00", "{task_id}", "a%2Fb", "a" * 36, "5f0c%0a", "é" * 36]
 )
 @pytest.mark.parametrize("tail", ["", "/results"])
 async def test_an_unknown_task_is_a_404(client: httpx.AsyncClient, task_id: str, tail: str) -> None:
@@ -396,7 +374,7 @@ async def test_an_unknown_path_is_a_404(client: httpx.AsyncClient, path: str) ->
         ("GET", "/v1/extract", "POST"),
         ("PUT", "/v1/extract/async", "POST"),
         ("POST", "/v1/tasks", "GET, HEAD"),
-        ("DELETE", f"/v1/tasks/{uuid4()}/results", "GET, HEAD"),
+        ("DELETE", f"/v1/tasks/{UNKNOWN_ID}/results", "GET, HEAD"),
         ("PATCH", "/v1/keys", "GET, HEAD, POST"),
         ("OPTIONS", "/healthz", "GET, HEAD"),
     ],

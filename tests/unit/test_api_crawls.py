@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,35 +9,13 @@ import httpx
 import msgspec
 import pytest
 
-from tests.support.verbs import NOW, FakeVerbs
+from tests.support.verbs import NOW, FakeVerbs, client_for
 from windlass.api import crawls
-from windlass.api.app import create_app
 from windlass.model.crawl import CrawlNotes, CrawlPage
 from windlass.model.task import State
-from windlass.settings import Settings
 
 URL = "https://docs.test/"
 SUCCEEDED, FAILED, RUNNING = State.SUCCEEDED, State.FAILED, State.RUNNING
-
-
-@pytest.fixture
-def verbs() -> FakeVerbs:
-    return FakeVerbs()
-
-
-def client_for(verbs: FakeVerbs, key: str = "main-key", **settings: Any) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(create_app(Settings(**{"rate_limit": 0.0} | settings), verbs))
-    return httpx.AsyncClient(
-        transport=transport,
-        base_url="http://windlass.test:8700",
-        headers={"Authorization": f"Bearer {key}"},
-    )
-
-
-@pytest.fixture
-async def client(verbs: FakeVerbs) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_for(verbs) as made:
-        yield made
 
 
 async def started(client: httpx.AsyncClient, **fields: Any) -> UUID:

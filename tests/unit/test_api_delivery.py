@@ -7,10 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.verbs import FakeVerbs
-from windlass.api.app import create_app
+from tests.support.verbs import FakeVerbs, client_for
 from windlass.model.delivery import Delivery, Upload, Webhook
-from windlass.settings import Settings
 
 HOOK = "https://receiver.test/hook"
 
@@ -18,11 +16,7 @@ HOOK = "https://receiver.test/hook"
 async def submit(
     verbs: FakeVerbs, body: dict[str, Any], path: str = "/v1/extract/async", **settings: Any
 ) -> httpx.Response:
-    transport = httpx.ASGITransport(create_app(Settings(**settings), verbs))
-    headers = {"Authorization": "Bearer main-key"}
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://windlass.test:8700", headers=headers
-    ) as client:
+    async with client_for(verbs, **settings) as client:
         return await client.post(path, json={"url": "https://shop.test/"} | body)
 
 

@@ -9,11 +9,9 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.support.verbs import FakeVerbs
-from windlass.api.app import create_app
+from tests.support.verbs import FakeVerbs, client_for
 from windlass.api.openapi import describe
 from windlass.api.operations import OPERATIONS
-from windlass.settings import Settings
 from windlass.wire.ajv import schema_of
 from windlass.wire.v1_body import AsyncExtractBody
 
@@ -72,8 +70,7 @@ def test_the_published_body_is_the_one_that_is_checked() -> None:
 
 @pytest.fixture
 def client() -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(create_app(Settings(rate_limit=0.0), FakeVerbs()))
-    return httpx.AsyncClient(transport=transport, base_url="http://w.test")
+    return client_for(FakeVerbs(), key="")
 
 
 async def test_the_description_is_served_without_a_key(client: httpx.AsyncClient) -> None:

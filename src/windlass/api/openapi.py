@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import windlass
-from windlass.api.operations import OPERATIONS, Operation
+from windlass.api.operations import OPERATIONS, Answer, Operation
 from windlass.errors import WindlassError
 from windlass.wire import ajv
 from windlass.wire.v1_errors import sync_statuses
@@ -113,9 +113,9 @@ def _kinds(operations: tuple[Operation, ...]) -> list[type]:
     """Every type that a body or an answer has, once each."""
     found: dict[type, None] = {}
     for operation in operations:
-        for kind in (operation.body, *operation.all_answers().values()):
-            if isinstance(kind, type):
-                found[kind] = None
+        for answer in (operation.body, *operation.all_answers().values()):
+            kinds = answer if isinstance(answer, tuple) else (answer,)
+            found.update((kind, None) for kind in kinds if isinstance(kind, type))
     return list(found)
 
 
@@ -162,12 +162,13 @@ def _parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
     return inside + behind + ([_IDEMPOTENCY] if operation.creating else [])
 
 
-def _response(
-    status: int, answer: type | str | None, schemas: dict[type, dict[str, Any]]
-) -> dict[str, Any]:
+def _response(status: int, answer: Answer, schemas: dict[type, dict[str, Any]]) -> dict[str, Any]:
     response: dict[str, Any] = {"description": _STATUS_DOCS[status], "headers": _HEADERS}
     if isinstance(answer, str):
         response["content"] = {answer: {}}
+    elif isinstance(answer, tuple):
+        schema = {"anyOf": [schemas[kind] for kind in answer]}
+        response["content"] = {"application/json": {"schema": schema}}
     elif answer is not None:
         response["content"] = {"application/json": {"schema": schemas[answer]}}
     return response

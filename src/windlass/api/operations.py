@@ -30,7 +30,8 @@ from windlass.wire.v1_body import AsyncExtractBody, BatchBody, ExtractBody, Lega
 from windlass.wire.v1_crawl_body import CrawlBody
 from windlass.wire.v1_crawls import CrawlCollection, CrawlDetail, CrawlQuery, CrawlView
 from windlass.wire.v1_errors import Error400, Error429, Error500, ErrorText
-from windlass.wire.v1_results import ExtractResult, LegacyResult, TaskResult
+from windlass.wire.v1_maps import AsyncMapBody, MapBody, MapReply
+from windlass.wire.v1_results import ExtractResult, LegacyResult, MapTaskResult, TaskResult
 from windlass.wire.v1_tasks import CreationReply, LegacyTaskList, TaskList, TaskReply
 
 
@@ -55,8 +56,12 @@ class Parameter(msgspec.Struct, frozen=True):
     schema: dict[str, Any]
 
 
+Answer = type | tuple[type, ...] | str | None
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path and its aliases. `answers`: status → type, or media type, or None.
+    """One method of one path and its aliases. `answers`: status → type, one of several or none, or
+    media type.
 
     `guarded`: needs a key, so 401, 429, 500 and 503 are possible besides `answers`. `creating`:
     takes an Idempotency-Key.
@@ -72,20 +77,20 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body: type | None = None
     body_required: bool = True
     query: tuple[Parameter, ...] = ()
-    answers: dict[int, type | str | None]
+    answers: dict[int, Answer]
     guarded: bool = True
     creating: bool = False
     legacy: bool = False
 
-    def all_answers(self) -> dict[int, type | str | None]:
+    def all_answers(self) -> dict[int, Answer]:
         """Every status this operation can answer with."""
-        common: dict[int, type | str | None] = {
+        common: dict[int, Answer] = {
             401: ErrorText,
             429: Error429,
             500: Error500,
             503: Error500,
         }
-        posted: dict[int, type | str | None] = {400: Error400, 408: ErrorText, 413: ErrorText}
+        posted: dict[int, Answer] = {400: Error400, 408: ErrorText, 413: ErrorText}
         more = (common if self.guarded else {}) | (posted if self.body else {})
         more |= {409: ErrorText} if self.creating else {}
         return dict(sorted((more | self.answers).items()))
@@ -126,7 +131,7 @@ _CRAWLS = (
     ),
 )
 _INCLUDE_PAGES = tuple(one for one in _CRAWLS if one.name == "include_tasks")
-_SYNC: dict[int, type | str | None] = {
+_SYNC: dict[int, Answer] = {
     403: ErrorText,
     501: Error500,
     555: Error500,
@@ -215,7 +220,7 @@ OPERATIONS = (
         summary="Read a task's result",
         doc="404 while the task runs (Task results not ready) and after retention (Task results "
         "expired).",
-        answers={200: TaskResult, 404: ErrorText},
+        answers={200: (TaskResult, MapTaskResult), 404: ErrorText},
     ),
     Operation(
         name="cancel_task",
@@ -311,6 +316,30 @@ OPERATIONS = (
         doc="Pages that have not ended end as errors with error_type canceled, others stay "
         "readable. A crawl that has ended stays as it is.",
         answers={200: Canceled, 404: ErrorText},
+    ),
+    Operation(
+        name="map",
+        method="POST",
+        path="/v1/map",
+        aliases=("/v2/map",),
+        group="Maps",
+        summary="Name the URLs of a site",
+        doc="From the start page, the sitemaps and the pages that no sitemap lists, as far as time "
+        "and limit reach; warnings say what is missing. An error only if nothing was found.",
+        body=MapBody,
+        answers={200: MapReply, **_SYNC},
+    ),
+    Operation(
+        name="map_async",
+        method="POST",
+        path="/v1/map/async",
+        aliases=("/v2/map/async",),
+        group="Maps",
+        summary="Name the URLs of a site later",
+        doc="Answers as soon as the task is stored for good; its result is the map.",
+        body=AsyncMapBody,
+        answers={200: CreationReply},
+        creating=True,
     ),
     Operation(
         name="extract_batch_legacy",

@@ -16,6 +16,7 @@ from windlass.model.deliverylog import (
     Resent,
 )
 from windlass.model.group import Group, GroupPage, Idempotency
+from windlass.model.map import MapWish
 from windlass.model.request import Submission
 from windlass.model.stats import Stats
 from windlass.model.task import ListPage, State, Task
@@ -28,6 +29,15 @@ class Verbs(Protocol):
         self,
         account: Account,
         wanted: Submission,
+        *,
+        interactive: bool,
+        idempotency: Idempotency | None = None,
+    ) -> Task: ...
+
+    async def map(
+        self,
+        account: Account,
+        wanted: MapWish,
         *,
         interactive: bool,
         idempotency: Idempotency | None = None,

@@ -1,4 +1,4 @@
-"""Calls that start work: extract, now or later (contract 7.3)."""
+"""Calls that start work: extract and map, now or later (contract 7.3, 11)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from windlass.api.call import Call, CallerGone, Reply
 from windlass.api.verbs import Verbs
 from windlass.buckets.places import allowed
 from windlass.errors import RequestTimeout
+from windlass.model.delivery import DeliveryOptions
+from windlass.model.map import MAP
 from windlass.model.page import Failure
 from windlass.model.request import Submission
 from windlass.model.task import State, Task
 from windlass.settings import Settings
 from windlass.wire.v1_errors import Envelope, failure_envelope
 from windlass.wire.v1_extract import read_extract
+from windlass.wire.v1_maps import read_map
 from windlass.wire.v1_results import empty_result, legacy_result
 from windlass.wire.v1_tasks import creation_reply
 from windlass.wire.v1_terms import reason
@@ -44,6 +47,10 @@ class Work:
         budget_s = self._settings.sync_timeout
         if timeout_ms is not None:
             budget_s = min(budget_s, timeout_ms / 1000 + MARGIN_S)
+        return await self._answered(call, task, budget_s)
+
+    async def _answered(self, call: Call, task: Task, budget_s: float) -> Reply:
+        """What comes of a task within the time; it ends with it."""
         task = await self._wait(call, task, budget_s)
         if not task.state.terminal:
             task = await self._service.cancel(call.account, task.id)
@@ -56,6 +63,35 @@ class Work:
         """The same for readers of the legacy API."""
         reply = await self.extract(call)
         return Reply(legacy_result(reply.body)) if reply.status == 200 else reply
+
+    async def map_async(self, call: Call) -> Reply:
+        """Accepts a map and answers at once."""
+        task = await self._submit_map(call, asynchronous=True)
+        return Reply(creation_reply(task, call.base(self._settings.public_url)))
+
+    async def map(self, call: Call) -> Reply:
+        """Submits the same map and waits for it."""
+        task = await self._submit_map(call, asynchronous=False)
+        return await self._answered(call, task, self._settings.sync_timeout)
+
+    async def _submit_map(self, call: Call, *, asynchronous: bool) -> Task:
+        settings, account = self._settings, call.account
+        wish = read_map(
+            call.body,
+            now=time.time(),
+            asynchronous=asynchronous,
+            may_store=partial(allowed, settings, account.name),
+        )
+        delivery = _linked(wish.delivery, call.base(settings.public_url))
+        task = await self._service.map(
+            account,
+            msgspec.structs.replace(wish, delivery=delivery),
+            interactive=not asynchronous,
+            idempotency=call.idempotency() if asynchronous else None,
+        )
+        call.task_id = task.id
+        call.forget_body()
+        return task
 
     async def _submit(self, call: Call, *, asynchronous: bool) -> tuple[Task, int | None]:
         """The stored task and the caller's own budget; what is large is in memory no longer."""
@@ -79,7 +115,7 @@ class Work:
     async def _answer(self, call: Call, task: Task) -> Reply:
         """The result, whatever the target's status; an error if the target gave no answer."""
         why = reason(task.state, task.failure)
-        if why is not None and task.status_code is None:
+        if why is not None and (task.status_code is None or task.kind == MAP):
             return _sent(failure_envelope(why, task.id))
         task, result = await self._service.results(call.account, task.id)
         return Reply(result or empty_result(task))
@@ -97,17 +133,18 @@ class Work:
             leaving.cancel()
             await asyncio.gather(waiting, leaving, return_exceptions=True)
         now = await self._service.get(call.account, task.id)
-        if now.state is State.QUEUED:
+        if now.state is State.QUEUED or now.kind == MAP:  # which may go on for minutes
             await self._service.cancel(call.account, task.id)
         raise CallerGone
 
 
 def linked(wanted: Submission, base: str) -> Submission:
     """The same with links in its webhook that start with `base`."""
-    if wanted.delivery is None:
-        return wanted
-    delivery = msgspec.structs.replace(wanted.delivery, base=base)
-    return msgspec.structs.replace(wanted, delivery=delivery)
+    return msgspec.structs.replace(wanted, delivery=_linked(wanted.delivery, base))
+
+
+def _linked(delivery: DeliveryOptions | None, base: str) -> DeliveryOptions | None:
+    return None if delivery is None else msgspec.structs.replace(delivery, base=base)
 
 
 def _sent(envelope: Envelope) -> Reply:

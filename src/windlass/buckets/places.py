@@ -12,7 +12,6 @@ import msgspec
 from windlass.errors import StorageRejected
 from windlass.settings import Settings
 
-SCHEMES = ("s3", "gs")
 EVERYBODY = "*"
 """The account name in WINDLASS_STORAGE_ALLOW that stands for all."""
 _URL = re.compile(r"(?P<scheme>s3|gs)://(?P<bucket>[^/]+)(?:/(?P<key>.*))?", re.DOTALL)

@@ -59,6 +59,7 @@ KINDS: Registry[type[Kind]] = Registry(
         "crawl_page": "windlass.kinds.crawl:FetchPage",
         "crawl_sitemaps": "windlass.kinds.crawl_sitemaps:ReadSitemaps",
         "extract": "windlass.kinds.extract:Extract",
+        "map": "windlass.kinds.map:Map",
         "upload": "windlass.kinds.upload:UploadResult",
         "webhook": "windlass.kinds.webhook:SendWebhook",
     },

@@ -12,7 +12,8 @@ from uuid import UUID
 
 import msgspec
 
-from windlass.errors import RobotsDenied
+from windlass.errors import NotAPage, RobotsDenied
+from windlass.frontier.identity import Identity
 from windlass.frontier.links import Frontier, frontier_of
 from windlass.kinds import Context
 from windlass.kinds.extract import Extract
@@ -24,12 +25,16 @@ from windlass.model.task import Outcome, State, Task
 from windlass.model.visit import Candidate, PageRequest, Sighting, Visit
 from windlass.net.cookies import CookieJar
 from windlass.net.endpoints import host_of
-from windlass.site.canonical import canonical_url, directives_for
+from windlass.site.canonical import Directives, canonical_url, directives_for
 from windlass.storage.robots import KeptRobots
 
 _PLANS_KEPT = 64
 _MANY_LINKS = 200
 """Links from which they are sorted in a thread: microseconds each add up."""
+
+
+Found = tuple[tuple[Candidate, ...], tuple[Candidate, ...]]
+"""URLs that may be fetched, and those that robots.txt keeps from us."""
 
 
 class Rules(NamedTuple):
@@ -68,6 +73,8 @@ class FetchPage(Extract):
         self._crawls = context.crawls
         self._plans = Plans(context)
         self._robots = RobotsKeeper(context)
+        settings = context.settings
+        self._obeys = frozenset(settings.obey_directives if settings.obey_robots else ())
         self._pages = msgspec.json.Decoder(PageRequest)
 
     def _read(self, task: Task) -> PageRequest:
@@ -88,7 +95,8 @@ class FetchPage(Extract):
 
     async def _handle(self, task: Task, request: ExtractRequest) -> Outcome:
         formats = (*request.formats, "sighting")
-        return await super()._handle(task, msgspec.structs.replace(request, formats=formats))
+        asked = msgspec.structs.replace(request, formats=formats, pages_only=True)
+        return await super()._handle(task, asked)
 
     async def _conclude(
         self, task: Task, request: ExtractRequest, extraction: Extraction, jar: CookieJar
@@ -99,8 +107,8 @@ class FetchPage(Extract):
         outcome = await super()._conclude(task, request, shown, jar)
         if not outcome.state.terminal or seen is None or task.group_id is None:
             return outcome
-        if extraction.failure is not None and not extraction.partial:
-            return outcome  # an error page is no part of the site
+        if extraction.failure is not None and not _is_of_site(extraction, extraction.failure):
+            return outcome
         sighting = seen if isinstance(seen, Sighting) else msgspec.convert(seen, Sighting)
         visit = await self._visit(task.group_id, self._read(task).page, extraction, sighting)
         return msgspec.structs.replace(outcome, visit=visit)
@@ -113,41 +121,54 @@ class FetchPage(Extract):
         if page.depth == 0 and host_of(extraction.url) != host_of(page.url):
             moved_to = extraction.url
             frontier = Frontier(frontier.scope.moved(moved_to), frontier.rules)
-        aliases = _aliases(frontier, page, extraction, sighting)
-        found, excluded = await self._follow(plan, frontier, page, extraction, sighting)
+        aliases, canonical = _other_names(frontier, page, extraction, sighting)
+        asked = self._asked(extraction, sighting)
+        found: Found = ((), ())
+        if plan.sitemap != "only" and not asked.nofollow:
+            links = [*([canonical.url] if canonical else ()), *self._links(sighting)]
+            found = await self._follow(frontier, page, extraction.url, links)
         return Visit(
             aliases=aliases,
-            fingerprint=None if extraction.partial else sighting.fingerprint,
-            found=found,
-            excluded=excluded,
+            canonical=canonical.key if canonical else b"",
+            fingerprint=sighting.fingerprint if extraction.failure is None else None,
+            found=found[0],
+            excluded=found[1],
+            refused=asked.noindex,
             moved_to=moved_to,
         )
 
+    def _asked(self, extraction: Extraction, sighting: Sighting) -> Directives:
+        """What the page asks of us and will be done."""
+        headers = extraction.all_of("x-robots-tag")
+        asked = directives_for(self._settings.robots_agent, sighting.outline, headers)
+        return Directives(
+            noindex=asked.noindex and "noindex" in self._obeys,
+            nofollow=asked.nofollow and "nofollow" in self._obeys,
+        )
+
+    def _links(self, sighting: Sighting) -> list[str]:
+        """Where the page leads, without the links that we are asked not to follow."""
+        nofollow = "nofollow" in self._obeys
+        return [one.url for one in sighting.outline.links if not (nofollow and one.nofollow)]
+
     async def _follow(
-        self,
-        plan: CrawlPlan,
-        frontier: Frontier,
-        page: Candidate,
-        extraction: Extraction,
-        sighting: Sighting,
-    ) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
+        self, frontier: Frontier, page: Candidate, final_url: str, links: list[str]
+    ) -> Found:
         """The URLs that the page leads to, and those of them that robots.txt keeps from us."""
-        if plan.sitemap == "only" or self._asks_not_to(sighting):
-            return (), ()
-        final = frontier.identify(extraction.url)
+        final = frontier.identify(final_url)
         if final is None or frontier.scope.refusal(final.url, 0) in ("other_host", "not_web"):
             return (), ()
-        links = [link.url for link in sighting.outline.links]
         if len(links) < _MANY_LINKS:
             found = frontier.follow(links, page).candidates
         else:
             found = (await asyncio.to_thread(frontier.follow, links, page)).candidates
         return allowed(self._robots, found)
 
-    def _asks_not_to(self, sighting: Sighting) -> bool:
-        if not self._settings.obey_robots:
-            return False
-        return directives_for(self._settings.robots_agent, sighting.outline).nofollow
+
+def _is_of_site(extraction: Extraction, failure: Failure) -> bool:
+    """Whether what came in spite of a failure says something about the site; an error page does
+    not."""
+    return extraction.partial or failure.code == NotAPage.code
 
 
 def _denial(kept: KeptRobots) -> RobotsDenied:
@@ -162,9 +183,7 @@ def _too_early(task: Task, kept: KeptRobots) -> bool:
     return bool(delay) and task.started_at is not None and task.started_at < kept.asked_at + delay
 
 
-def allowed(
-    robots: RobotsKeeper, found: list[Candidate]
-) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
+def allowed(robots: RobotsKeeper, found: list[Candidate]) -> Found:
     """URLs that may be fetched, as far as the rules are at hand, and those that may not."""
     may: list[Candidate] = []
     may_not: list[Candidate] = []
@@ -174,21 +193,19 @@ def allowed(
     return tuple(may), tuple(may_not)
 
 
-def _aliases(
+def _other_names(
     frontier: Frontier, page: Candidate, extraction: Extraction, sighting: Sighting
-) -> tuple[tuple[bytes, str], ...]:
-    """The other addresses of a page on its way, the one that counts last."""
-    met = [hop.url for hop in extraction.redirects] + [extraction.url]
-    canonical = canonical_url(extraction.url, sighting.outline)
+) -> tuple[tuple[tuple[bytes, str], ...], Identity | None]:
+    """The addresses that a page was met under on its way, and the one that it names itself."""
     found: dict[bytes, str] = {}
-    for url in met:
+    for url in [*(hop.url for hop in extraction.redirects), extraction.url]:
         identity = frontier.identify(url)
         if identity is not None and identity.key != page.key:
             found[identity.key] = identity.url
+    canonical = canonical_url(extraction.url, sighting.outline, extraction.all_of("link"))
     named = frontier.identify(canonical) if canonical else None
-    if named is not None and not frontier.scope.refusal(named.url, 0):
-        if named.key == page.key:
-            return ()
-        found.pop(named.key, None)
-        found[named.key] = named.url
-    return tuple(found.items())
+    if named is None or frontier.scope.refusal(named.url, 0):
+        return tuple(found.items()), None
+    if named.key == page.key:
+        return (), None
+    return tuple(found.items()), named

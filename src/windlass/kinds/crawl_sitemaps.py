@@ -6,7 +6,6 @@ A sitemap is one fetch in its host's lane like any page; what is left goes with 
 from __future__ import annotations
 
 import asyncio
-from itertools import islice
 from uuid import UUID
 
 import msgspec
@@ -19,15 +18,13 @@ from windlass.kinds.robots import RobotsKeeper
 from windlass.model.page import Failure, Page
 from windlass.model.task import NewTask, Outcome, State, Task
 from windlass.model.visit import Candidate, Visit
-from windlass.site.discovery import Source, below, guessed, listed, site_host
-from windlass.site.entries import Entry, SitemapKind
+from windlass.site.discovery import Source, guessed, listed
+from windlass.site.listing import Listing
 from windlass.site.robots import robots_url
-from windlass.site.sitemaps import MAX_SITEMAPS, Sitemap
+from windlass.site.sitemaps import MAX_SITEMAPS
 from windlass.storage.crawlrows import sitemaps_task
 
 _FETCHED_WITHIN_S = 60.0
-_ENTRIES = 100_000
-"""What is read of one sitemap; the protocol allows half of it."""
 
 
 class Left(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -110,18 +107,6 @@ def _read(
     """Pages in scope, at most so many, sitemaps below it, and whether it is a sitemap at all."""
     if not 200 <= page.status < 300:
         return [], [], False
-    sitemap = Sitemap(page.url, [page.body])
-    more: list[Source] = []
-    urls: list[str] = []
-    for entry in islice(sitemap, _ENTRIES):
-        if entry.leads_on:
-            following = below(source, entry)
-            more += [following] if following else []
-        elif _may_name(source, entry):
-            urls.append(entry.url)
-    found = frontier.listed(urls).candidates[:limit]
-    return found, more[:MAX_SITEMAPS], sitemap.kind is not SitemapKind.NONE
-
-
-def _may_name(source: Source, entry: Entry) -> bool:
-    return site_host(entry.url) in source.hosts
+    listing = Listing(source, page.url, page.body)
+    found = frontier.listed([entry.url for entry in listing]).candidates[:limit]
+    return found, listing.below, listing.is_sitemap

@@ -17,9 +17,6 @@ from windlass.model.request import ExtractRequest
 from windlass.model.task import State
 from windlass.model.visit import Bounds
 
-CRAWL = "crawl"
-"""The kind of group that a crawl is."""
-
 CRAWL_TASKS = frozenset({"crawl_page", "crawl_sitemaps"})
 """Kinds of task that a crawl is made of. Only pages are listed and counted."""
 
@@ -82,7 +79,8 @@ class Crawl(msgspec.Struct, frozen=True, kw_only=True):
 
 class CrawlPage(msgspec.Struct, frozen=True, kw_only=True):
     """One page of a crawl. `state` is its task's. `found_on` is the task of the page that named it
-    first, `copy_of` the task of the first page with the very same text."""
+    first, `copy_of` the task of the first page with the very same text. `unlike` is the URL that it
+    names as canonical although that shows something else."""
 
     task_id: UUID
     url: str
@@ -95,6 +93,7 @@ class CrawlPage(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     found_on: UUID | None = None
     copy_of: UUID | None = None
+    unlike: str | None = None
 
 
 class CrawlList(msgspec.Struct, frozen=True):

@@ -72,3 +72,8 @@ class Extraction(msgspec.Struct, frozen=True, kw_only=True):
     egress: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     """The page's own, whatever the formats are."""
+
+    def all_of(self, header: str) -> list[str]:
+        """Every value of a header, whatever its case."""
+        wanted = header.lower()
+        return [value for name, value in self.headers if name.lower() == wanted]

@@ -44,7 +44,7 @@ class PageRequest(ExtractRequest, frozen=True, omit_defaults=True, kw_only=True)
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
-    """What is kept of a text. Stored only as long as its page is being weighed."""
+    """What is kept of a text, most of it only as long as its page is being weighed."""
 
     digest: bytes
     """Equal for equal texts (16 bytes)."""
@@ -54,6 +54,8 @@ class Fingerprint(msgspec.Struct, frozen=True):
     """Bytes of the text."""
     units: bytes
     """At most 1,024 units, those with the smallest hashes, as array("Q"): hash << 32 | bytes."""
+    sketch: bytes = b""
+    """The same of at most 64 units with their numbers; kept as long as the crawl."""
 
 
 class Sighting(msgspec.Struct, frozen=True):
@@ -67,11 +69,12 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     """What the fetch of a page, or of sitemaps, says about its crawl.
 
     `aliases` are the keys and URLs under which it was met besides its own, the one that decides
-    last. `found` are candidates, `excluded` those that robots.txt keeps from us. `refused` says
+    last; `canonical` is the key of the page that it names as the one that counts. `found` are candidates, `excluded` those that robots.txt keeps from us. `refused` says
     that this page is one of these itself. `moved_to` is where a start page redirected to.
     """
 
     aliases: tuple[tuple[bytes, str], ...] = ()
+    canonical: bytes = b""
     fingerprint: Fingerprint | None = None
     found: tuple[Candidate, ...] = ()
     excluded: tuple[Candidate, ...] = ()

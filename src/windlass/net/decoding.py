@@ -254,13 +254,6 @@ class BodyDecoder:
         return Body(bytes(self._body), Failure.of(flaw) if flaw else None)
 
 
-def decode_body(data: bytes, codings: str, limit_bytes: int) -> Body:
-    """The same for a body that is already here."""
-    decoder = BodyDecoder(codings, limit_bytes)
-    decoder.feed(data)
-    return decoder.finish()
-
-
 def _pulled(engine: Engine, steps: Iterable[bytes]) -> Iterator[bytes]:
     """What an engine makes of these inputs until it has ended."""
     for step in steps:

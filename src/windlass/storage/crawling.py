@@ -15,13 +15,15 @@ import msgspec
 
 from windlass.frontier.scope import scope_of
 from windlass.frontier.traps import IDLE, Standing, Verdict, sift
-from windlass.frontier.worth import Seen, settle
+from windlass.frontier.worth import settle
 from windlass.model.crawl import CRAWL_TASKS, CrawlEvent, CrawlPlan
 from windlass.model.delivery import DeliveryOptions
 from windlass.model.task import NewTask
 from windlass.model.visit import Candidate, Visit
 from windlass.settings import Settings
+from windlass.storage import following
 from windlass.storage.admission import Admission
+from windlass.storage.crawlpages import Known, Pages, Waiting
 from windlass.storage.crawlrows import (
     Placed,
     alias_columns,
@@ -30,6 +32,7 @@ from windlass.storage.crawlrows import (
     decode_plan,
     encode,
     family_columns,
+    hears,
     news_of,
     page_columns,
     page_task,
@@ -114,6 +117,7 @@ class Crawling:
         self._crawl = crawl
         self._plan = crawl.plan
         self._tasks: list[NewTask] = []
+        self._news: list[NewTask] = []
         self._standings: dict[str, Standing] = {}
         self._changed: set[str] = set()
         self._busy = False
@@ -130,7 +134,7 @@ class Crawling:
         rows = await self._fetch("pages_of_tasks", list(by_task), self._crawl.id)
         silent = await self._enter(by_task, rows)
         await self._go_on()
-        return Moved(self._tasks, frozenset(silent))
+        return Moved([*self._tasks, *self._news], frozenset(silent))
 
     async def resume(self) -> list[NewTask]:
         """The same for a crawl whose tasks have all ended; stores the tasks itself."""
@@ -139,7 +143,7 @@ class Crawling:
         rows = await self._fetch("lost_pages", self._crawl.id)
         await self._enter({}, rows)
         await self._go_on()
-        return self._tasks
+        return [*self._tasks, *self._news]
 
     async def _fetch(self, name: str, *arguments: Any) -> list[Any]:
         rows: list[Any] = await self._connection.fetch(self._sql(name), *arguments)
@@ -156,8 +160,8 @@ class Crawling:
         lists = [one.visit for one in ended.values() if one.kind == "crawl_sitemaps"]
         everything = [*visits.values(), *lists]
         await self._look_around(list(visits))
-        pages = _Pages(await self._known(everything), await self._texts(everything))
         fetched = [candidate_of(row) for row in rows]
+        pages = await self._pages(everything, [page.key for page in fetched])
         await self._load([*fetched, *(one for visit in everything for one in visit.found)])
         for place, (task_id, page) in enumerate(zip(visits, fetched, strict=True)):
             turn = min([self._turn, *(one.turn for one in fetched[place + 1 :])])
@@ -168,28 +172,54 @@ class Crawling:
             self._learn(sifted.changed)
             self._place(pages, found, sifted.verdicts, None)
             pages.exclude(visit.excluded, None)
+        self._room += pages.settle_waiting()
         await self._store(pages)
+        await self._tell(pages)
         return [row["task_id"] for row in rows if row["key"] in pages.silent]
 
     def _enter_page(
-        self, pages: _Pages, page: Candidate, visit: Visit, task_id: UUID, turn: int
+        self, pages: Pages, page: Candidate, visit: Visit, task_id: UUID, turn: int
     ) -> None:
         self._follow_start(page, visit)
-        seen, state = pages.enter(page, visit, counts=self._counts(page, visit))
-        self._room += state != "fetched"
+        counts = self._counts(page, visit)
+        brought = counts and self._bring(pages, visit, task_id, turn)
+        seen, state = pages.enter(page, visit, counts=counts, brought=brought)
+        self._room += state in ("alias", "excluded")
         named = pages.new(visit.found) if self._room > 0 else []
         settled = settle(seen, named, self._standings, turn)
         self._learn(settled.changed)
         self._place(pages, settled.candidates, settled.verdicts, task_id)
         pages.exclude(visit.excluded, task_id)
 
-    async def _known(self, visits: Sequence[Visit]) -> dict[bytes, tuple[str, bytes | None]]:
+    def _bring(self, pages: Pages, visit: Visit, task_id: UUID, turn: int) -> bool:
+        """Admits the page that a page names as canonical, if nobody has heard of it."""
+        one = next((one for one in visit.found if one.key == visit.canonical), None)
+        if one is None or visit.fingerprint is None or self._room <= 0 or pages.knows(one):
+            return False
+        sifted = sift([one], self._standings, turn)
+        if sifted.verdicts[0].decision != "admit":
+            return False
+        self._learn(sifted.changed)
+        self._place(pages, pages.new([one]), sifted.verdicts, task_id)
+        return True
+
+    async def _pages(self, visits: Sequence[Visit], ended: list[bytes]) -> Pages:
+        """What is known of all that these visits name."""
         keys = {one.key for visit in visits for one in (*visit.found, *visit.excluded)}
-        keys.update(key for visit in visits for key, _ in visit.aliases)
-        if not keys:
-            return {}
-        rows = await self._fetch("known_pages", self._crawl.id, list(keys))
-        return {row["key"]: (row["state"], row["alias_of"]) for row in rows}
+        other = {key for visit in visits for key, _ in visit.aliases}
+        other.update(visit.canonical for visit in visits if visit.canonical)
+        crawl_id, known = self._crawl.id, Known()
+        if keys | other:
+            rows = await self._fetch("known_pages", crawl_id, list(keys | other))
+            known.update({row["key"]: (row["state"], row["alias_of"]) for row in rows})
+        sketches: dict[bytes, bytes] = {}
+        if other:
+            meant = {known.get(key, ("", None))[1] or key for key in other}
+            rows = await self._fetch("page_sketches", crawl_id, list(meant | other))
+            sketches = {row["key"]: row["sketch"] for row in rows}
+        rows = await self._fetch("waiting_pages", crawl_id, ended) if ended else []
+        waiting = [Waiting(*row) for row in rows]
+        return Pages(known, await self._texts(visits), sketches, waiting)
 
     async def _texts(self, visits: Sequence[Visit]) -> tuple[set[int], set[bytes]]:
         prints = [visit.fingerprint for visit in visits if visit.fingerprint]
@@ -239,7 +269,7 @@ class Crawling:
 
     def _place(
         self,
-        pages: _Pages,
+        pages: Pages,
         candidates: Sequence[Candidate],
         verdicts: Sequence[Verdict],
         found_on: UUID | None,
@@ -261,13 +291,26 @@ class Crawling:
         self._tasks.append(task)
         return page, "admitted", "", task.id
 
-    async def _store(self, pages: _Pages) -> None:
+    async def _store(self, pages: Pages) -> None:
         if pages.ended:
-            await self._run("end_pages", *map(list, zip(*pages.ended, strict=True)))
+            await self._run("end_pages", *map(list, zip(*pages.ended.values(), strict=True)))
         if pages.aliases:
             await self._run("add_pages", *alias_columns(pages.aliases))
         if pages.placed:
             await self._run("add_pages", *page_columns(pages.placed, pages.found_on))
+
+    async def _tell(self, pages: Pages) -> None:
+        """Of pages that waited to be told from others, and are none of those."""
+        delivery = self._crawl.delivery
+        if pages.late and delivery is not None and hears(delivery.webhook, "page"):
+            hook = following.as_json(delivery.webhook)
+            rows = await self._fetch("unsilence_tasks", pages.late, hook)
+            due = [row["id"] for row in rows if row["due"]]
+            account_id = self._crawl.account_id
+            self._news += [
+                following.webhook_for(task_id, account_id, "extract", delivery.webhook)
+                for task_id in due
+            ]
 
     # ------------------------------------------------------------ what comes next
 
@@ -315,9 +358,11 @@ class Crawling:
         if changed:
             await self._run("save_families", *family_columns(changed))
         await self._run("touch_crawl", encode(self._plan))
-        if self._tasks:
-            sql = self._sql("insert_tasks")
-            await self._connection.execute(sql, *new_columns(self._tasks))
+        await self._insert([*self._tasks, *self._news])
+
+    async def _insert(self, tasks: Sequence[NewTask]) -> None:
+        if tasks:
+            await self._connection.execute(self._sql("insert_tasks"), *new_columns(tasks))
 
     async def _end_if_done(self) -> None:
         if self._tasks or self._busy or self._turn != IDLE:
@@ -332,80 +377,8 @@ class Crawling:
         event: CrawlEvent = "completed" if row["succeeded"] else "failed"
         (first,) = await self._fetch("first_task", crawl.id)
         news = news_of(event, first["task_id"], crawl.account_id, crawl.delivery)
-        if news:
-            await self._connection.execute(self._sql("insert_tasks"), *new_columns(news))
-        self._tasks = news
-
-
-class _Pages:
-    """What is known of a crawl's URLs while a transaction enters pages."""
-
-    def __init__(
-        self, known: dict[bytes, tuple[str, bytes | None]], texts: tuple[set[int], set[bytes]]
-    ) -> None:
-        self._known = known
-        self._likenesses, self._digests = texts
-        self.ended: list[tuple[bytes, str, bytes | None, bytes | None, int | None]] = []
-        self.aliases: list[tuple[bytes, str, bytes]] = []
-        self.silent: set[bytes] = set()
-        self.placed: list[Placed] = []
-        self.found_on: list[UUID | None] = []
-
-    def new(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Those that nobody has named yet; from now on they are known."""
-        found = [one for one in candidates if one.key not in self._known]
-        self._known.update({one.key: ("held", None) for one in found})
-        return found
-
-    def place(self, placed: Placed, found_on: UUID | None) -> None:
-        """Files a URL that is new."""
-        page, state, *_ = placed
-        self._known[page.key] = (state, None)
-        self.placed.append(placed)
-        self.found_on.append(found_on)
-
-    def exclude(self, candidates: Sequence[Candidate], found_on: UUID | None) -> None:
-        """Files URLs that robots.txt keeps from us."""
-        for one in self.new(candidates):
-            self.place((one, "excluded", "", None), found_on)
-
-    def enter(self, page: Candidate, visit: Visit, *, counts: bool) -> tuple[Seen, str]:
-        """Files a fetched page: as itself, as another's alias, or as none of the crawl's."""
-        target = self._target(page, visit)
-        print_ = visit.fingerprint
-        seen = Seen(
-            page=page,
-            fingerprint=None if target else print_,
-            alias=target is not None,
-            twin=print_ is not None and print_.likeness in self._likenesses,
-            copy=print_ is not None and print_.digest in self._digests,
-        )
-        state = "alias" if target else "fetched" if counts else "excluded"
-        digest, likeness = None, None
-        if print_ is not None and state == "fetched":
-            digest, likeness = print_.digest, print_.likeness
-            self._digests.add(digest)
-            self._likenesses.add(likeness)
-        if state != "fetched":
-            self.silent.add(page.key)
-        self._known[page.key] = (state, target)
-        self.ended.append((page.key, state, target, digest, likeness))
-        return seen, state
-
-    def _target(self, page: Candidate, visit: Visit) -> bytes | None:
-        """The page that this one is an alias of. Addresses nobody has fetched become its own."""
-        target = None
-        for key, url in visit.aliases:
-            state, alias_of = self._known.get(key, ("", None))
-            target = None
-            if state in ("admitted", "fetched"):
-                target = key
-            elif state == "alias":
-                target = alias_of if alias_of != page.key else None
-            else:
-                self._known[key] = ("alias", page.key)
-                self.aliases.append((key, url, page.key))
-        return target
+        await self._insert(news)
+        self._news += news
 
 
 def _visit(ended: dict[UUID, Ended], task_id: UUID) -> Visit:

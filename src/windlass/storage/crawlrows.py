@@ -6,7 +6,7 @@ Used by crawls.py and crawling.py. Pure.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import UUID, uuid4
 
 import msgspec
@@ -165,13 +165,13 @@ def sitemaps_task(crawl_id: UUID, account_id: int, url: str, request: str = "{}"
 def _page_delivery(task_id: UUID, options: DeliveryOptions | None) -> Delivery | None:
     if options is None:
         return None
-    hook = options.webhook
-    heard = hook if hook is not None and _hears(hook, "page") else None
+    heard = options.webhook if hears(options.webhook, "page") else None
     return msgspec.structs.replace(options, webhook=heard).for_task(task_id)
 
 
-def _hears(webhook: Webhook, event: CrawlEvent) -> bool:
-    return not webhook.events or event in webhook.events
+def hears(webhook: Webhook | None, event: CrawlEvent) -> TypeGuard[Webhook]:
+    """Whether somebody wants to hear of this."""
+    return webhook is not None and (not webhook.events or event in webhook.events)
 
 
 def news_of(
@@ -179,7 +179,7 @@ def news_of(
 ) -> list[NewTask]:
     """The webhook that tells of a crawl's start or end, if anybody wants to hear it."""
     hook = options.webhook if options else None
-    if hook is None or not _hears(hook, event):
+    if not hears(hook, event):
         return []
     news = following.webhook_for(first_task, account_id, "extract", hook)
     body = msgspec.json.encode({"event": event}).decode()

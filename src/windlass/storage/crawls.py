@@ -220,4 +220,5 @@ def _to_page(row: Any) -> CrawlPage:
         failure=Failure(code, row["failure_message"] or code) if code else None,
         found_on=row["found_on"],
         copy_of=row["copy_of"],
+        unlike=row["unlike"],
     )

@@ -34,9 +34,14 @@ SELECT page.seq, page.task_id, page.url, page.depth, page.found_on, task.state::
     task.failure_message,
     CASE WHEN page.digest IS NOT NULL THEN (
         SELECT first.task_id FROM page AS first
-        WHERE first.group_id = page.group_id AND first.digest = page.digest AND first.seq < page.seq
+        WHERE first.group_id = page.group_id AND first.digest = page.digest
+            AND first.seq < page.seq AND first.state = 'fetched'
         ORDER BY first.seq LIMIT 1
-    ) END AS copy_of
+    ) END AS copy_of,
+    CASE WHEN page.state = 'fetched' AND page.alias_of IS NOT NULL THEN (
+        SELECT named.url FROM page AS named
+        WHERE named.group_id = page.group_id AND named.key = page.alias_of
+    ) END AS unlike
 FROM page JOIN task ON task.id = page.task_id
 WHERE page.group_id = $1 AND page.state IN ('admitted', 'fetched') AND page.seq > $2
 ORDER BY page.seq LIMIT $3;
@@ -95,7 +100,7 @@ WHERE task_id = ANY($1::uuid[]) AND group_id = $2 AND state = 'admitted';
 -- Pages whose tasks have ended without saying so to their crawl.
 SELECT page.task_id, page.key, page.url, page.depth, page.turn, page.lineage, page.listed
 FROM page LEFT JOIN task ON task.id = page.task_id
-WHERE page.group_id = $1 AND page.state = 'admitted'
+WHERE page.group_id = $1 AND page.state = 'admitted' AND page.alias_of IS NULL
     AND (task.id IS NULL OR task.finished_at IS NOT NULL);
 
 -- name: known_pages
@@ -104,9 +109,21 @@ SELECT key, state, alias_of FROM page WHERE group_id = $1 AND key = ANY($2::byte
 
 -- name: same_texts
 -- Texts that fetched pages of a crawl have.
-SELECT likeness, digest FROM page WHERE group_id = $1 AND likeness = ANY($2::bigint[])
+SELECT likeness, digest FROM page
+WHERE group_id = $1 AND likeness = ANY($2::bigint[]) AND state = 'fetched'
 UNION ALL
-SELECT likeness, digest FROM page WHERE group_id = $1 AND digest = ANY($3::bytea[]);
+SELECT likeness, digest FROM page
+WHERE group_id = $1 AND digest = ANY($3::bytea[]) AND state = 'fetched';
+
+-- name: page_sketches
+-- What is remembered of the texts of some pages.
+SELECT key, sketch FROM page
+WHERE group_id = $1 AND key = ANY($2::bytea[]) AND sketch IS NOT NULL;
+
+-- name: waiting_pages
+-- Pages that wait for one of these, which they name as canonical.
+SELECT task_id, key, alias_of, digest, likeness, sketch FROM page
+WHERE group_id = $1 AND state = 'admitted' AND alias_of = ANY($2::bytea[]) ORDER BY seq;
 
 -- name: read_families
 -- What families of a crawl have shown.
@@ -125,7 +142,8 @@ DO UPDATE SET standing = excluded.standing, refused = excluded.refused;
 -- limit.
 SELECT (
     SELECT min(turn) FROM page
-    WHERE group_id = $1 AND state = 'admitted' AND NOT task_id = ANY($2::uuid[])
+    WHERE group_id = $1 AND state = 'admitted' AND alias_of IS NULL
+        AND NOT task_id = ANY($2::uuid[])
 ) AS turn, (
     SELECT count(*) FROM (
         SELECT FROM page WHERE group_id = $1 AND state IN ('admitted', 'fetched') LIMIT $3
@@ -135,9 +153,9 @@ SELECT (
 -- name: end_pages
 -- What fetched pages turned out to be.
 UPDATE page SET state = new.state, alias_of = new.alias_of, digest = new.digest,
-    likeness = new.likeness
-FROM unnest($2::bytea[], $3::text[], $4::bytea[], $5::bytea[], $6::bigint[])
-    AS new (key, state, alias_of, digest, likeness)
+    likeness = new.likeness, sketch = new.sketch
+FROM unnest($2::bytea[], $3::text[], $4::bytea[], $5::bytea[], $6::bigint[], $7::bytea[])
+    AS new (key, state, alias_of, digest, likeness, sketch)
 WHERE page.group_id = $1 AND page.key = new.key;
 
 -- name: add_pages
@@ -180,6 +198,11 @@ WHERE page.group_id = $1 AND page.key = new.key;
 -- Nobody is told of these: they are no pages of their own.
 UPDATE task SET delivery = (delivery::jsonb - 'webhook')::json
 WHERE id = ANY($1::uuid[]) AND delivery IS NOT NULL;
+
+-- name: unsilence_tasks
+-- These turned out to be pages after all; whether the webhook is due now or follows their upload.
+UPDATE task SET delivery = jsonb_set(coalesce(delivery, '{}')::jsonb, '{webhook}', $2::jsonb)::json
+WHERE id = ANY($1::uuid[]) RETURNING id, finished_at IS NOT NULL AS due;
 
 -- name: touch_crawl
 -- Keeps what a crawl has learned about where it lives, and when it last moved.

@@ -49,3 +49,8 @@ class RobotsRules:
         if delay_s:
             await self._database.execute("slow_lane", lane, delay_s)
         return KeptRobots(robots, row["fetched_at"] if row else datetime.now(UTC))
+
+    async def may_ask(self, lane: str, within_s: float) -> bool:
+        """Whether to ask the host of a lane; otherwise another process does, for so long at
+        most."""
+        return await self._database.fetch_row("begin_asking", lane, within_s) is not None

@@ -254,6 +254,8 @@ CREATE INDEX idempotency_key_age ON idempotency_key (created_at);
 -- family ("" = its turn) · admitted: has a task under way · fetched: its task has ended · alias:
 -- another address of alias_of · stopped: given up with its family · excluded: robots.txt keeps it
 -- from us · beyond: found when the limit was reached. found_on: the task of the page that named it.
+-- alias_of of an admitted page: its task has ended, and the page that it names as canonical is under
+-- way; of a fetched one: it names that page, but shows something else.
 CREATE TABLE page (
     group_id uuid NOT NULL REFERENCES task_group ON DELETE CASCADE,
     key bytea NOT NULL,
@@ -270,6 +272,7 @@ CREATE TABLE page (
     digest bytea,
     likeness bigint,
     seq bigint GENERATED ALWAYS AS IDENTITY,
+    sketch bytea,
     PRIMARY KEY (group_id, key)
 ) WITH (fillfactor = 80);
 
@@ -279,6 +282,8 @@ CREATE INDEX page_under_way ON page (group_id, turn) WHERE state = 'admitted';
 CREATE INDEX page_held ON page (group_id, held_by, turn, seq) WHERE state = 'held';
 CREATE INDEX page_left_out ON page (group_id, state, seq) WHERE state NOT IN ('admitted', 'fetched');
 CREATE INDEX page_likeness ON page (group_id, likeness) WHERE likeness IS NOT NULL;
+CREATE INDEX page_waiting ON page (group_id, alias_of)
+WHERE state = 'admitted' AND alias_of IS NOT NULL;
 CREATE INDEX page_digest ON page (group_id, digest) WHERE digest IS NOT NULL;
 
 -- What families of URLs have shown in a crawl (frontier/traps.py), as msgpack.

@@ -66,6 +66,9 @@ StatusFilter = Literal[
 ]
 
 
+_UNLIKE = "names {} as its canonical URL, which shows something else: ignored"
+
+
 class CrawlQuery(msgspec.Struct, kw_only=True):
     """How callers choose crawls of a list."""
 
@@ -89,7 +92,7 @@ class CrawlQuery(msgspec.Struct, kw_only=True):
 
 class CrawlTask(msgspec.Struct, kw_only=True):
     """A page of a crawl; `id` is `task_id`. `parent_task_id` is the page that named it first,
-    `copy_of` the first page with the very same text."""
+    `copy_of` the first page with the very same text; `warnings` say what of it was not believed."""
 
     task_id: UUID
     id: UUID
@@ -106,6 +109,7 @@ class CrawlTask(msgspec.Struct, kw_only=True):
     depth: int
     parent_task_id: UUID | UnsetType = UNSET
     copy_of: UUID | UnsetType = UNSET
+    warnings: list[str] | UnsetType = UNSET
 
 
 class StoppedView(msgspec.Struct, kw_only=True):
@@ -265,6 +269,7 @@ def _page(page: CrawlPage) -> CrawlTask:
         depth=page.depth,
         parent_task_id=page.found_on or UNSET,
         copy_of=page.copy_of or UNSET,
+        warnings=[_UNLIKE.format(page.unlike)] if page.unlike else UNSET,
     )
 
 

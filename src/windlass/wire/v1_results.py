@@ -15,9 +15,11 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from windlass.model.crawl import CRAWL_TASKS
+from windlass.model.map import MAP
 from windlass.model.page import Extraction, Failure, Redirect
 from windlass.model.request import Cookie, ExtractRequest
 from windlass.model.task import Task
+from windlass.wire.v1_maps import MapReply, map_body
 from windlass.wire.v1_terms import (
     STATES,
     ErrorType,
@@ -128,6 +130,13 @@ class TaskResult(ExtractResult, kw_only=True):
     task: ResultTask
 
 
+class MapTaskResult(MapReply, kw_only=True):
+    """A map's answer together with its task (contract 8)."""
+
+    status: Literal["success", "failed"]
+    task: ResultTask
+
+
 class LegacyResult(ExtractResult, kw_only=True):
     """An extraction result with the flat keys of the legacy API (section 20)."""
 
@@ -197,6 +206,8 @@ class _Stored(msgspec.Struct, kw_only=True):
 
 def empty_result(task: Task) -> bytes:
     """The result of a finished task that never got to store one (contract 8)."""
+    if task.kind == MAP:
+        return map_body(task.id, (), failure=reason(task.state, task.failure))
     stored = msgspec.json.decode(task.input, type=_Stored)
     lasted = task.modified_at - task.created_at
     return result_body(
@@ -224,7 +235,7 @@ def readable(result: bytes, task: Task) -> bytes:
     if why is None or where is UNSET or error_type(why.code) != "storage_error":
         return result
     fields = msgspec.json.decode(result, type=dict[str, msgspec.Raw])
-    notes = msgspec.json.decode(fields["warnings"], type=list[str])
+    notes = msgspec.json.decode(fields.get("warnings", b"[]"), type=list[str])
     notes.append(f"the result could not be stored at {where}, it is kept here: {why.message}")
     fields["warnings"] = msgspec.Raw(_encoder.encode(notes))
     return _encoder.encode(fields)
@@ -261,7 +272,8 @@ def task_tail(task: Task) -> bytes:
         error_type=error_type(why.code) if why else UNSET,
         error_code=why.code if why else UNSET,
     )
-    return b"".join((b',"task":', _encoder.encode(view), b"}"))
+    status = b',"status":' + _encoder.encode("failed" if why else "success")
+    return b"".join((status if task.kind == MAP else b"", b',"task":', _encoder.encode(view), b"}"))
 
 
 def legacy_result(result: bytes) -> bytes:

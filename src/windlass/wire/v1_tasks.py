@@ -12,8 +12,10 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from windlass.model.map import MAP
 from windlass.model.task import ListPage, State, Task
 from windlass.wire.v1_extract import query_of
+from windlass.wire.v1_maps import MAP_DEFAULTS
 from windlass.wire.v1_masking import shortened
 from windlass.wire.v1_results import batch_id, output_url, readable
 from windlass.wire.v1_terms import (
@@ -186,6 +188,11 @@ def _detail(task: Task, base: str) -> TaskDetail:
     return view
 
 
+def _query(task: Task) -> Any:
+    shown = msgspec.json.decode(task.input)
+    return {**MAP_DEFAULTS, **shown} if task.kind == MAP else query_of(shown)
+
+
 def _common(task: Task, base: str) -> dict[str, Any]:
     why = reason(task.state, task.failure)
     link = f"{base}/v1/tasks/{task.id}"
@@ -198,7 +205,7 @@ def _common(task: Task, base: str) -> dict[str, Any]:
         "modified_at": timestamp(task.modified_at),
         "account_name": task.account,
         "input": msgspec.Raw(task.input.encode()),
-        "query": query_of(msgspec.json.decode(task.input)),
+        "query": _query(task),
         "api_type": task.api,
         "batch_id": batch_id(task),
         "output_url": output_url(task),

@@ -14,7 +14,7 @@ from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windlass.net.decoding import SLICE, Body, BodyDecoder, decode_body
+from windlass.net.decoding import SLICE, Body, BodyDecoder
 
 TEXT = b"".join(b"<p>line %d of a page that is worth reading</p>\n" % n for n in range(2000))
 LIMIT = 1_000_000
@@ -42,6 +42,10 @@ CODERS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "identity": ("identity", bytes),
     "none": ("", bytes),
 }
+
+
+def decode_body(data: bytes, codings: str, limit: int) -> Body:
+    return fed_in_steps(data, codings, max(len(data), 1), limit)
 
 
 def fed_in_steps(data: bytes, codings: str, step: int, limit: int = LIMIT) -> Body:

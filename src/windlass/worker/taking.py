@@ -1,0 +1,129 @@
+"""Takes tasks from the queue while slots are free, and keeps what is taken ours.
+
+One of the worker's loops. What is done with a task is not its concern.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
+import structlog
+from pgqueuer.domain.models import Job
+
+from windlass.settings import Settings
+from windlass.storage.database import CONNECTION_ERRORS
+from windlass.storage.queue import DELIVERIES, TASKS, Leases, brings
+from windlass.worker.attempts import Attempts
+
+log = structlog.get_logger(__name__)
+
+_DEQUEUE_S = 2.0
+_RECONNECT_S = 0.3
+_TAKE_AT_ONCE = 32
+_TAKE_PACE_S = 0.03
+
+
+class Taking:
+    """Fills `settings.slots` and `settings.delivery_slots`. One per worker.
+
+    `recover` puts back into the queue what a crash of the database has taken out of it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        leases: Leases,
+        attempts: Attempts,
+        recover: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._settings = settings
+        self._leases = leases
+        self._attempts = attempts
+        self._recover = recover
+        self._wake = asyncio.Event()
+        self._more = True
+        self._recover_first = True
+
+    async def consume(self) -> None:
+        """Takes tasks from the queue while slots are free."""
+        loop = asyncio.get_running_loop()
+        while True:
+            started = loop.time()
+            self._wake.clear()
+            try:
+                more = await self._take()
+            except CONNECTION_ERRORS as error:
+                log.warning("queue_lost", reason=repr(error))
+                self._recover_first = True
+                await asyncio.sleep(_RECONNECT_S)
+                continue
+            if more:
+                continue
+            try:
+                async with asyncio.timeout(_DEQUEUE_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            if self._attempts.running:
+                # News comes in bursts under load; one look serves them all.
+                await asyncio.sleep(max(started + _TAKE_PACE_S - loop.time(), 0))
+
+    async def _take(self) -> bool:
+        """Starts what the queue holds and slots allow; whether there may be more of it."""
+        if self._recover_first:  # a crash of the database has emptied the queue
+            await self._recover()
+            self._recover_first = False
+        free = self._free()
+        self._more = len(free) < 2
+        # What is taken from both pools at once must fit into either.
+        if not free or not await self._take_from(list(free), min(free.values())):
+            return False
+        more = False
+        for pool, slots in self._free().items():
+            more |= await self._take_from([pool], slots)
+        self._more = more or len(self._free()) < 2
+        return more
+
+    def _free(self) -> dict[str, int]:
+        """The pools that have free slots, and how many."""
+        delivering = sum(job.entrypoint == DELIVERIES for _, job in self._attempts.running.values())
+        free = {
+            TASKS: self._settings.slots - len(self._attempts.running) + delivering,
+            DELIVERIES: self._settings.delivery_slots - delivering,
+        }
+        return {pool: slots for pool, slots in free.items() if slots > 0}
+
+    async def _take_from(self, pools: Sequence[str], slots: int) -> bool:
+        """Starts up to so many tasks of these pools; whether there were as many as asked for."""
+        limit = min(slots, _TAKE_AT_ONCE)
+        jobs = await self._leases.take(limit, pools)
+        for job in jobs:
+            task_id = UUID(bytes=job.payload)
+            # Our own heartbeat was late and the row came back: it is ours all the same.
+            if task_id not in self._attempts.running:
+                self._start(task_id, job)
+        return len(jobs) == limit
+
+    def _start(self, task_id: UUID, job: Job) -> None:
+        def ended(_: object) -> None:
+            if self._more:
+                self._wake.set()
+
+        self._attempts.start(task_id, job).add_done_callback(ended)
+
+    async def keep_leases(self) -> None:
+        """Says that what was taken is still being worked on."""
+        if self._attempts.running:
+            await self._leases.keep([job for _, job in self._attempts.running.values()])
+
+    def on_queue(self, payload: str) -> None:
+        """Takes a notice of the queue."""
+        if brings(payload):
+            self._wake.set()
+
+    def on_lost(self) -> None:
+        """A crash of the database has emptied the queue, be it too short for a look to notice."""
+        self._recover_first = True
+        self._wake.set()
