@@ -168,4 +168,6 @@ def _will_do(page: Page, request: ExtractRequest) -> bool:
         return _is_no_page(page)
     if _expected(page.status, request):
         return True
+    if page.header("retry-after") is not None:
+        return True  # it asks for no other attempt now
     return page.status not in _LOOKS_BLOCKED and page.status < 500

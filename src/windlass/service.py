@@ -511,15 +511,20 @@ class Service:
             self._armed, self._urgent = [], []
             try:
                 await self._admission.arm([*armed, *urgent])
-                if urgent:
-                    closed = (await self._admission.admit_interactive(urgent)).closed
-                    if closed:
-                        await turn_away(self._database, self._settings, closed)
+                await self._admit_urgent(urgent)
                 if armed:
                     await self._admission.admit()
             except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
                 # The tasks are safe; a worker's recovery arms their lanes.
                 log.warning("admission_deferred", reason=repr(error), tasks=len(armed + urgent))
+
+    async def _admit_urgent(self, lanes: Sequence[str]) -> None:
+        """Hands on what somebody waits for; who asks for a host that is left alone is told so."""
+        if not lanes:
+            return
+        closed = (await self._admission.admit_interactive(lanes)).closed
+        if closed:
+            await turn_away(self._database, self._settings, closed)
 
     async def _touch_keys(self) -> None:
         while True:

@@ -18,7 +18,7 @@ from windlass.storage.robots import KeptRobots
 _REMEMBERED_S = 30.0
 _REMEMBERED = 1000
 _ASKED_FOR_S = 20.0
-_TURN_S = 60.0
+_TURN_S = 20.0
 _ROUNDING_UP_S = 5.0
 _ASKED_BY_OTHERS_S = 0.1
 """How often to look whether another process has got its answer."""
@@ -68,9 +68,13 @@ class RobotsKeeper:
             if await self._kept.may_ask(lane, _ASKED_FOR_S + _TURN_S + _ROUNDING_UP_S):
                 break
             await asyncio.sleep(_ASKED_BY_OTHERS_S)
-        # Whether it comes or not: a question to the host is due, as its other fetches are.
-        await self._turns.take(lane, _TURN_S)
-        status, body, cache_control = await self._ask(url)
+        try:
+            # Whether it comes or not: to ask for robots.txt is a fetch like the others.
+            await self._turns.take(lane, _TURN_S)
+            status, body, cache_control = await self._ask(url)
+        except BaseException:
+            await self._kept.stop_asking(lane)
+            raise
         fresh = rules_of(status, body, self._agent)
         last = kept.robots if kept and kept.robots.standing != "unreachable" else None
         robots = in_force(fresh, last, kept.unreachable_s if kept else 0.0)

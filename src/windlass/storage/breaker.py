@@ -44,9 +44,7 @@ ENDPOINT = Patience()
 
 def for_hosts(down_s: float, busy_s: float) -> Patience:
     """The patience with hosts: probes are soon and cheap, and somebody waits for the answer."""
-    return Patience(
-        probe_s=5.0, longest_probe_s=60.0, windowed=False, down_s=down_s, busy_s=busy_s
-    )
+    return Patience(probe_s=5.0, longest_probe_s=60.0, windowed=False, down_s=down_s, busy_s=busy_s)
 
 
 class Try(msgspec.Struct, frozen=True, array_like=True):

@@ -260,6 +260,10 @@ ON CONFLICT (lane) DO UPDATE SET asking_until = excluded.asking_until
 WHERE robots.asking_until IS NULL OR robots.asking_until < now()
 RETURNING lane;
 
+-- name: stop_asking
+-- The host of a lane was not asked after all.
+UPDATE robots SET asking_until = NULL WHERE lane = $1;
+
 -- name: save_robots
 -- What a host asks of robots, how long that may be believed, and since when nobody could ask.
 INSERT INTO robots (lane, rules, delay_s, fetched_at, expires_at, unreachable_since)

@@ -85,9 +85,7 @@ class Outcomes:
 class Application:
     """One transaction's work."""
 
-    def __init__(
-        self, connection: asyncpg.Connection, database: Database, hosts: Patience
-    ) -> None:
+    def __init__(self, connection: asyncpg.Connection, database: Database, hosts: Patience) -> None:
         self._connection = connection
         self._database = database
         self._patience = hosts
@@ -113,9 +111,7 @@ class Application:
         # Last: admission and other workers want these rows, too.
         troubled = frozenset(row["lane"] for row in rows if row["troubled"])
         ended_attempts = ((item.task, item.outcome) for item in kept)
-        await keep_shown(
-            self._connection, self._database, ended_attempts, troubled, self._patience
-        )
+        await keep_shown(self._connection, self._database, ended_attempts, troubled, self._patience)
         lanes = {key: [task.lane for task in tasks] for key, tasks in new.items()}
         lanes[kept[0].task.id] += [task.lane for task in moved]
         return {key: Applied(tuple(each)) for key, each in lanes.items()}

@@ -54,3 +54,7 @@ class RobotsRules:
         """Whether to ask the host of a lane; otherwise another process does, for so long at
         most."""
         return await self._database.fetch_row("begin_asking", lane, within_s) is not None
+
+    async def stop_asking(self, lane: str) -> None:
+        """Lets another process ask."""
+        await self._database.execute("stop_asking", lane)

@@ -1,4 +1,4 @@
-"""Turns to fetch in lanes that keep a gap between fetches. Called by kinds, right before they fetch.
+"""Turns to fetch in lanes that keep a gap. Called by kinds, right before they fetch.
 
 Admission spaces tasks when it hands them out; what happens until a fetch leaves (queues, slots,
 robots.txt) takes one task longer than another, so the gap is kept here once more, by the database's

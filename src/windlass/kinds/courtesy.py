@@ -1,0 +1,55 @@
+"""What an answer shows of its host, and what it asks of us. Pure; used by the kinds that fetch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from math import ceil
+
+from windlass.model.page import Failure
+from windlass.model.task import HostSign, Task
+from windlass.net.endpoints import web_lane
+from windlass.net.retry_after import parse_retry_after
+
+_REFUSALS = frozenset({429, 503})
+_TIMEOUTS = frozenset({"connect_timeout", "read_timeout", "request_timeout"})
+_SILENT = _TIMEOUTS | {
+    "dns_failed",
+    "connection_refused",
+    "connection_failed",
+    "connection_lost",
+}
+"""Failures that say that nobody is there."""
+
+
+def sign_of_page(
+    task: Task, url: str, status: int, headers: Iterable[tuple[str, str]], why: Failure | None
+) -> HostSign:
+    """What an answer shows: of the host that gave it, at `url`, and of that of the task."""
+    refused = status in _REFUSALS
+    lane = web_lane(url)
+    return HostSign(
+        answered=True,
+        refused=refused,
+        strained=refused or (why is not None and why.code in _TIMEOUTS),
+        quiet_s=_wish_s(headers) if refused else 0.0,
+        lane=lane if lane != task.lane else None,
+    )
+
+
+def sign_of_failure(why: Failure, budget_s: float, patience_s: float) -> HostSign | None:
+    """What no answer shows. None: nothing of the host, as when the request had less time than we
+    would have had patience."""
+    if why.code not in _SILENT or (why.code == "request_timeout" and budget_s < patience_s):
+        return None
+    return HostSign(answered=False, strained=why.code in _TIMEOUTS)
+
+
+def note_of_wish(wish_s: float) -> str:
+    """The warning that says when to come back."""
+    return f"the host asks to be left alone for {ceil(wish_s):,} s"
+
+
+def _wish_s(headers: Iterable[tuple[str, str]]) -> float:
+    text = next((value for name, value in headers if name.lower() == "retry-after"), None)
+    return parse_retry_after(text, datetime.now(UTC)) or 0.0
