@@ -30,9 +30,6 @@ from windlass.wire.v1_batches import (
 from windlass.wire.v1_inputs import Inputs
 from windlass.wire.v1_reading import Reading
 
-LIST_DEFAULT = 100
-LIST_MOST = 1000
-"""Batches in one answer at most; more come with the next cursor."""
 READ_FOR_S = 0.005
 """How long one batch is read before other calls have their turn."""
 
@@ -85,8 +82,7 @@ class Batches:
 
     async def list(self, call: Call) -> Reply:
         """One page of batches."""
-        limit = min(call.whole_number("limit", LIST_DEFAULT), LIST_MOST)
-        cursor = call.query().get("cursor") or None
+        limit, cursor = call.listing()
         page = await self._service.batches(call.account, cursor, limit)
         return Reply(await asyncio.to_thread(batch_list, page))
 
@@ -128,8 +124,5 @@ async def _read_all(inputs: Iterable[Submission | None], base: str) -> list[Subm
 
 
 def _batch_id(call: Call) -> UUID:
-    batch_id = call.path_id("batch_id")
-    if batch_id is None:
-        raise GroupNotFound
-    call.task_id = batch_id
+    call.task_id = batch_id = call.path_id("batch_id", GroupNotFound())
     return batch_id

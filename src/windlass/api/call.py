@@ -11,11 +11,14 @@ from uuid import UUID, uuid4
 import msgspec
 from starlette.types import Receive, Scope
 
-from windlass.errors import InvalidRequest, Problem
+from windlass.errors import InvalidRequest, NotFound, Problem
 from windlass.model.account import Account
 from windlass.model.group import Idempotency
 from windlass.wire.document import refusal
 
+LIST_DEFAULT = 100
+LIST_MOST = 1000
+"""Entries of a list in one answer at most; more come with the next cursor."""
 _KEY = re.compile(r"[!-~]{1,255}")
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 
@@ -88,25 +91,21 @@ class Call:
         except ValueError as error:
             raise InvalidRequest("Too many query parameters") from error
 
-    def whole_number(self, name: str, default: int) -> int:
-        """A query parameter that must be an integer of at least 1. Raises InvalidRequest."""
-        text = self.query().get(name)
-        if text is None:
-            return default
-        if not re.fullmatch(r"-?[0-9]{1,18}", text):
-            raise _refused_query(name, "must be integer", "type", {"type": "integer"})
-        if int(text) < 1:
-            params = {"comparison": ">=", "limit": 1}
-            raise _refused_query(name, "must be >= 1", "minimum", params)
-        return int(text)
+    def listing(self) -> tuple[int, str | None]:
+        """How much of a list is wanted, and after which cursor. Raises InvalidRequest."""
+        query = self.query()
+        limit = min(_whole_number(query, "limit", LIST_DEFAULT), LIST_MOST)
+        return limit, query.get("cursor") or None
 
-    def path_id(self, name: str) -> UUID | None:
-        """A UUID in the path; None if it is not one."""
+    def path_id(self, name: str, missing: NotFound) -> UUID:
+        """A UUID in the path. Raises `missing` for what is none."""
         text = self.scope["path_params"][name]
         try:
-            return UUID(text) if len(text) == 36 else None
+            if len(text) == 36:
+                return UUID(text)
         except ValueError:
-            return None
+            pass
+        raise missing
 
     def base(self, public_url: str) -> str:
         """What links in the answer start with: the setting, or the address that was called."""
@@ -130,6 +129,19 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 def _nothing() -> None:
     """What is to be given back when nothing was taken."""
+
+
+def _whole_number(query: dict[str, str], name: str, default: int) -> int:
+    """A query parameter that must be an integer of at least 1. Raises InvalidRequest."""
+    text = query.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise _refused_query(name, "must be integer", "type", {"type": "integer"})
+    if int(text) < 1:
+        params = {"comparison": ">=", "limit": 1}
+        raise _refused_query(name, "must be >= 1", "minimum", params)
+    return int(text)
 
 
 def _refused_query(

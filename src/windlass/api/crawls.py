@@ -30,9 +30,6 @@ from windlass.wire.v1_crawls import (
     page_slice,
 )
 
-LIST_DEFAULT = 100
-LIST_MOST = 1000
-"""Crawls in one answer at most; more come with the next cursor."""
 LISTED_PAGES = 20_000
 """Pages that all crawls of one answer have together, unless the first has more."""
 _FILTERS = CrawlQuery.__struct_fields__
@@ -60,10 +57,11 @@ class Crawls:
     async def list(self, call: Call) -> Reply:
         """One page of crawls, with their pages unless the caller wants none."""
         query = _read_query(call)
-        limit = min(call.whole_number("limit", LIST_DEFAULT), LIST_MOST)
-        page = await self._page(call, query.state, limit)
+        limit, cursor = call.listing()
+        page = await self._service.crawls(call.account, query.state, cursor, limit)
         if query.with_pages and _fitting(page) < len(page.crawls):
-            page = await self._page(call, query.state, _fitting(page))
+            limit = _fitting(page)
+            page = await self._service.crawls(call.account, query.state, cursor, limit)
         items = []
         for crawl in page.crawls:
             if query.with_pages:
@@ -72,10 +70,6 @@ class Crawls:
             else:
                 items.append(crawl_item(crawl, None))
         return Reply(crawl_list(items, page.next_cursor, page.total))
-
-    async def _page(self, call: Call, state: State | None, limit: int) -> CrawlList:
-        cursor = call.query().get("cursor") or None
-        return await self._service.crawls(call.account, state, cursor, limit)
 
     async def get(self, call: Call) -> Reply:
         """One crawl with its pages; its numbers are those of the pages shown."""
@@ -140,8 +134,5 @@ def _read_query(call: Call) -> CrawlQuery:
 
 
 def _crawl_id(call: Call) -> UUID:
-    crawl_id = call.path_id("crawl_id")
-    if crawl_id is None:
-        raise GroupNotFound("Crawl not found")
-    call.task_id = crawl_id
+    call.task_id = crawl_id = call.path_id("crawl_id", GroupNotFound("Crawl not found"))
     return crawl_id

@@ -17,9 +17,6 @@ from windlass.wire.deliveries import (
 )
 from windlass.wire.document import read_document, read_values
 
-LIST_DEFAULT = 100
-LIST_MOST = 1000
-"""Deliveries in one answer at most; more come with the next cursor."""
 _FILTERS = DeliveryQuery.__struct_fields__
 
 
@@ -34,8 +31,7 @@ class DeliveryLog:
         query = call.query()
         given = {name: query[name] for name in _FILTERS if name in query}
         which = read_values(given, DeliveryQuery).filter()
-        limit = min(call.whole_number("limit", LIST_DEFAULT), LIST_MOST)
-        cursor = query.get("cursor") or None
+        limit, cursor = call.listing()
         return Reply(
             delivery_list(await self._service.deliveries(call.account, which, cursor, limit))
         )
@@ -59,7 +55,4 @@ class DeliveryLog:
 
 
 def _delivery_id(call: Call) -> UUID:
-    delivery_id = call.path_id("delivery_id")
-    if delivery_id is None:
-        raise NotFound("Delivery not found")
-    return delivery_id
+    return call.path_id("delivery_id", NotFound("Delivery not found"))

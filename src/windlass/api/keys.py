@@ -78,9 +78,7 @@ class Keys:
     async def revoke(self, call: Call) -> Reply:
         """Revokes a key."""
         _require_administrator(call)
-        key_id = call.path_id("key_id")
-        if key_id is None:
-            raise NotFound("Key not found")
+        key_id = call.path_id("key_id", NotFound("Key not found"))
         await self._service.revoke_key(call.account, key_id)
         return Reply(b"", 204)
 

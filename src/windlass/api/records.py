@@ -13,10 +13,6 @@ from windlass.wire.v1_batches import canceled
 from windlass.wire.v1_results import empty_result, with_task
 from windlass.wire.v1_tasks import legacy_task_list, task_list, task_reply
 
-LIST_DEFAULT = 100
-LIST_MOST = 1000
-"""Tasks in one answer at most; more come with the next cursor."""
-
 
 class Records:
     """Handlers for tasks of the calling account."""
@@ -34,8 +30,7 @@ class Records:
         return await self._list(call, legacy=True)
 
     async def _list(self, call: Call, *, legacy: bool) -> Reply:
-        limit = min(call.whole_number("limit", LIST_DEFAULT), LIST_MOST)
-        cursor = call.query().get("cursor") or None
+        limit, cursor = call.listing()
         page = await self._service.list(call.account, cursor, limit)
         render = legacy_task_list if legacy else task_list
         base = call.base(self._settings.public_url)
@@ -67,8 +62,5 @@ class Records:
 
 
 def _task_id(call: Call) -> UUID:
-    task_id = call.path_id("task_id")
-    if task_id is None:
-        raise TaskNotFound
-    call.task_id = task_id
+    call.task_id = task_id = call.path_id("task_id", TaskNotFound())
     return task_id

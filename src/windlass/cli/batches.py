@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from windlass.cli.client import Client, connect, settings_of
-from windlass.cli.output import note, print_json, print_table, progress
-from windlass.cli.tasks import POLLS_S, task_row
+from windlass.cli.client import Client, ask, connect, pauses, settings_of
+from windlass.cli.output import note, note_more, print_json, print_table, progress
+from windlass.cli.tasks import task_row
 from windlass.errors import TargetError
 from windlass.settings import Settings
 
@@ -20,7 +19,7 @@ _LIST = "/v1/batches"
 def show_list(limit: int, cursor: str | None, as_json: bool, data: Path | None) -> None:
     """Prints a page of batches."""
     query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
-    answer = asyncio.run(_ask(settings_of(data), "GET", _LIST, query))
+    answer = ask(data, "GET", _LIST, query=query)
     if as_json:
         print_json(answer)
         return
@@ -29,8 +28,7 @@ def show_list(limit: int, cursor: str | None, as_json: bool, data: Path | None) 
         for batch in answer["data"]
     ]
     print_table(("id", "created", "tasks", "completed"), rows)
-    if answer["pagination"]["has_next"]:
-        note(f"more: --cursor {answer['pagination']['next_cursor']}")
+    note_more(answer)
 
 
 def show_batch(batch_id: str, wait: bool, as_json: bool, data: Path | None) -> None:
@@ -51,18 +49,11 @@ def show_batch(batch_id: str, wait: bool, as_json: bool, data: Path | None) -> N
 
 def cancel(batch_id: str, as_json: bool, data: Path | None) -> None:
     """Cancels a batch."""
-    answer = asyncio.run(_ask(settings_of(data), "DELETE", _path(batch_id)))
+    answer = ask(data, "DELETE", _path(batch_id))
     if as_json:
         print_json(answer)
     else:
         note(f"what had not ended of batch {batch_id} is canceled")
-
-
-async def _ask(
-    settings: Settings, method: str, path: str, query: dict[str, str] | None = None
-) -> Any:
-    async with connect(settings) as client:
-        return await client.call(method, path, query=query)
 
 
 async def _batch(settings: Settings, batch_id: str, wait: bool, *, quiet: bool) -> dict[str, Any]:
@@ -76,7 +67,7 @@ async def _batch(settings: Settings, batch_id: str, wait: bool, *, quiet: bool) 
 async def _ended(client: Client, batch_id: str, quiet: bool) -> None:
     """Returns when all tasks have ended; the server sees to it that every task does."""
     async with progress(f"batch {batch_id}", quiet=quiet):
-        for pause_s in chain(POLLS_S, repeat(POLLS_S[-1])):
+        for pause_s in pauses():
             if (await client.call("GET", f"{_path(batch_id)}/progress"))["completed"]:
                 return
             await asyncio.sleep(pause_s)

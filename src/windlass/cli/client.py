@@ -6,9 +6,10 @@ Must not print and must not know what the answers mean.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ ANSWER_TIMEOUT_S = 200.0
 
 PROBE_TIMEOUT_S = 2.0
 ANSWER_LIMIT_BYTES = 512_000_000
+_PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 
 
 class Client:
@@ -113,6 +115,23 @@ async def connect(settings: Settings) -> AsyncIterator[Client]:
     timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         yield Client(session, settings.url)
+
+
+def ask(
+    data: Path | None, method: str, path: str, body: Any = None, query: dict[str, str] | None = None
+) -> Any:
+    """What Client.call answers, for commands that make one call only."""
+
+    async def call() -> Any:
+        async with connect(settings_of(data)) as client:
+            return await client.call(method, path, body, query)
+
+    return asyncio.run(call())
+
+
+def pauses() -> Iterator[float]:
+    """Seconds between looks at what has not ended yet; there is no last one."""
+    return chain(_PAUSES_S, repeat(_PAUSES_S[-1]))
 
 
 def _error(status: int, raw: bytes) -> WindlassError:

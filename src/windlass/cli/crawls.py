@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
-from windlass.cli.client import Client, connect, settings_of
-from windlass.cli.output import note, print_json, print_table, progress, write_text
-from windlass.cli.tasks import POLLS_S
+from windlass.cli.client import Client, ask, connect, pauses, settings_of
+from windlass.cli.output import note, note_more, print_json, print_table, progress, write_text
 from windlass.errors import SettingsError, TargetError
 from windlass.settings import Settings
 
@@ -75,14 +73,13 @@ def show_list(
     query = {"limit": str(limit), **_COUNTS}
     query |= {"status": status} if status else {}
     query |= {"cursor": cursor} if cursor else {}
-    answer = asyncio.run(_ask(settings_of(data), "GET", _LIST, query))
+    answer = ask(data, "GET", _LIST, query=query)
     if as_json:
         print_json(answer)
         return
     headings = ("id", "status", "created", "completed", "failed", "pending", "url", "name")
     print_table(headings, [_row(crawl) for crawl in answer["data"]])
-    if answer["pagination"]["has_next"]:
-        note(f"more: --cursor {answer['pagination']['next_cursor']}")
+    note_more(answer)
 
 
 def show_crawl(crawl_id: str, wait: bool, as_json: bool, data: Path | None) -> None:
@@ -92,7 +89,7 @@ def show_crawl(crawl_id: str, wait: bool, as_json: bool, data: Path | None) -> N
 
 def cancel(crawl_id: str, as_json: bool, data: Path | None) -> None:
     """Cancels a crawl."""
-    answer = asyncio.run(_ask(settings_of(data), "DELETE", _path(crawl_id)))
+    answer = ask(data, "DELETE", _path(crawl_id))
     if as_json:
         print_json(answer)
     else:
@@ -154,20 +151,13 @@ async def _crawl(settings: Settings, crawl_id: str, wait: bool, *, quiet: bool) 
 async def _ended(client: Client, crawl_id: str, quiet: bool) -> dict[str, Any]:
     """The crawl once it has ended; the server sees to it that every crawl does."""
     async with progress(f"crawl {crawl_id}", quiet=quiet) as say:
-        for pause_s in chain(POLLS_S, repeat(POLLS_S[-1])):
+        for pause_s in pauses():
             crawl = await _read(client, crawl_id, _COUNTS)
             if crawl["status"] in _ENDED:
                 break
             say(f"crawl {crawl_id}: {_summary(crawl)}")
             await asyncio.sleep(pause_s)
     return await _read(client, crawl_id)
-
-
-async def _ask(
-    settings: Settings, method: str, path: str, query: dict[str, str] | None = None
-) -> Any:
-    async with connect(settings) as client:
-        return await client.call(method, path, query=query)
 
 
 async def _read(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from windlass.cli.client import connect, settings_of
+from windlass.cli.client import ask
 from windlass.cli.output import note, print_json, print_table, write_text
 
 
 def create(account: str, as_json: bool, data: Path | None) -> None:
     """Prints a new key: on stdout the key alone."""
-    made = _call(data, "POST", "/v1/keys", {"account": account})
+    made = ask(data, "POST", "/v1/keys", {"account": account})
     if as_json:
         print_json(made)
         return
@@ -23,7 +21,7 @@ def create(account: str, as_json: bool, data: Path | None) -> None:
 
 def show_list(as_json: bool, data: Path | None) -> None:
     """Prints all keys, without their text."""
-    answer = _call(data, "GET", "/v1/keys")
+    answer = ask(data, "GET", "/v1/keys")
     if as_json:
         print_json(answer)
         return
@@ -34,16 +32,8 @@ def show_list(as_json: bool, data: Path | None) -> None:
 
 def revoke(key_id: str, as_json: bool, data: Path | None) -> None:
     """Revokes a key."""
-    _call(data, "DELETE", f"/v1/keys/{quote(key_id, safe='')}")
+    ask(data, "DELETE", f"/v1/keys/{quote(key_id, safe='')}")
     if as_json:
         print_json({"id": key_id, "revoked": True})
     else:
         note(f"key {key_id} is revoked")
-
-
-def _call(data: Path | None, method: str, path: str, body: Any = None) -> Any:
-    async def ask() -> Any:
-        async with connect(settings_of(data)) as client:
-            return await client.call(method, path, body)
-
-    return asyncio.run(ask())

@@ -73,6 +73,12 @@ def note(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
+def note_more(answer: dict[str, Any]) -> None:
+    """How to see what comes after this page of a list, if anything does."""
+    if answer["pagination"]["has_next"]:
+        note(f"more: --cursor {answer['pagination']['next_cursor']}")
+
+
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table: drawn on a terminal, tab-separated in a pipe."""
     if not sys.stdout.isatty():

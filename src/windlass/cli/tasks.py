@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from windlass.cli.client import Client, connect, settings_of
+from windlass.cli.client import Client, ask, connect, pauses, settings_of
 from windlass.cli.extract import finish
-from windlass.cli.output import Target, note, print_json, print_table, progress
+from windlass.cli.output import Target, note, note_more, print_json, print_table, progress
 from windlass.errors import TargetError
 from windlass.settings import Settings
 
-POLLS_S = (0.2, 0.5, 1.0, 2.0)
 _ENDED = ("success", "error")
 
 
 def show_list(limit: int, cursor: str | None, as_json: bool, data: Path | None) -> None:
     """Prints a page of tasks."""
     query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
-    answer = asyncio.run(_ask(settings_of(data), "GET", "/v1/tasks", query))
+    answer = ask(data, "GET", "/v1/tasks", query=query)
     if as_json:
         print_json(answer)
         return
     headings = ("id", "state", "created", "status", "url", "error")
     print_table(headings, [task_row(task) for task in answer["data"]])
-    if answer["pagination"]["has_next"]:
-        note(f"more: --cursor {answer['pagination']['next_cursor']}")
+    note_more(answer)
 
 
 def show_task(task_id: str, wait: bool, as_json: bool, data: Path | None) -> None:
@@ -52,18 +49,11 @@ def show_results(task_id: str, wait: bool, target: Target, data: Path | None) ->
 
 def cancel(task_id: str, as_json: bool, data: Path | None) -> None:
     """Cancels a task."""
-    answer = asyncio.run(_ask(settings_of(data), "DELETE", _path(task_id)))
+    answer = ask(data, "DELETE", _path(task_id))
     if as_json:
         print_json(answer)
     else:
         note(f"task {task_id} is canceled, unless it had ended")
-
-
-async def _ask(
-    settings: Settings, method: str, path: str, query: dict[str, str] | None = None
-) -> Any:
-    async with connect(settings) as client:
-        return await client.call(method, path, query=query)
 
 
 async def _task(settings: Settings, task_id: str, wait: bool, *, quiet: bool) -> dict[str, Any]:
@@ -82,7 +72,7 @@ async def _results(settings: Settings, task_id: str, wait: bool, *, quiet: bool)
 async def _ended(client: Client, task_id: str, quiet: bool) -> dict[str, Any]:
     """The task once it has ended; the server sees to it that every task does."""
     async with progress(f"task {task_id}", quiet=quiet):
-        for pause_s in chain(POLLS_S, repeat(POLLS_S[-1])):
+        for pause_s in pauses():
             task = await _read(client, task_id)
             if task["state"] in _ENDED:
                 return task

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Any
 
-from windlass.cli.client import connect, settings_of
+from windlass.cli.client import ask
 from windlass.cli.output import note, print_json, print_table, write_text
 from windlass.errors import SettingsError
 from windlass.settings import parse_duration
@@ -16,7 +14,7 @@ _SECRET = "/v1/webhooks/secret"  # noqa: S105 - a path
 
 def show(as_json: bool, data: Path | None) -> None:
     """Prints every active secret, the current one first."""
-    answer = _call(data, "GET", _SECRET)
+    answer = ask(data, "GET", _SECRET)
     if as_json:
         print_json(answer)
         return
@@ -32,7 +30,7 @@ def rotate(overlap: str, as_json: bool, data: Path | None) -> None:
         overlap_s = parse_duration(overlap)
     except ValueError as error:
         raise SettingsError(f'--overlap {overlap}: must be a duration such as "24h"') from error
-    answer = _call(data, "POST", f"{_SECRET}/rotate", {"overlap": overlap_s})
+    answer = ask(data, "POST", f"{_SECRET}/rotate", {"overlap": overlap_s})
     if as_json:
         print_json(answer)
         return
@@ -41,11 +39,3 @@ def rotate(overlap: str, as_json: bool, data: Path | None) -> None:
         note(f"a former secret signs, too, until {each['expires_at']}")
     note("webhooks are signed with the new one within ten seconds:")
     write_text(current["secret"])
-
-
-def _call(data: Path | None, method: str, path: str, body: Any = None) -> Any:
-    async def ask() -> Any:
-        async with connect(settings_of(data)) as client:
-            return await client.call(method, path, body)
-
-    return asyncio.run(ask())

@@ -68,9 +68,12 @@ class Finds:
         """Whether it holds so much text that it takes no more."""
         return self._characters >= MOST_CHARACTERS
 
-    def knows(self, key: bytes) -> bool:
-        """Whether the page of this key was found before, be it that it was dropped."""
-        return key in self._finds or key in self._gone
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._finds
+
+    def dropped(self, key: bytes) -> bool:
+        """Whether the page of this key was found and taken out."""
+        return key in self._gone
 
     def listed(self, key: bytes) -> bool:
         """Whether a sitemap lists it."""

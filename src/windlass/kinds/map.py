@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from windlass.errors import RobotsDenied, TargetError
+from windlass.errors import NotAPage, RobotsDenied, TargetError
 from windlass.kinds import Context
 from windlass.kinds.extract import retry_delay
 from windlass.kinds.robots import RobotsKeeper
@@ -100,6 +100,7 @@ class _Trip:
         self._clock = asyncio.get_running_loop().time
         self._until = self._clock() + seconds
         self._lane = web_lane(plan.request.url)
+        self._known: dict[str, Robots] = {}
         self._next_at = 0.0
         self._crawl_delay_s = 0.0
 
@@ -109,7 +110,7 @@ class _Trip:
         if self._plan.sitemap != "skip" and not self.survey.full:
             await self._read_sitemaps()
         if start is not None and self._plan.sitemap != "only":
-            await asyncio.to_thread(self.survey.set_out, start)
+            await asyncio.to_thread(self.survey.set_out, start, self._allowed)
             await self._read_pages()
 
     # ------------------------------------------------------------ the start page
@@ -129,6 +130,8 @@ class _Trip:
         if seen.failure is not None and not seen.status_is_fine:
             self.failure = seen.failure
             return None
+        if seen.failure is not None and seen.failure.code != NotAPage.code:
+            self.survey.warn(f"the start page did not come whole: {seen.failure.message}")
         if site_host(seen.url) != site_host(page.url):
             self.survey.moved(seen.url)
             await self._rules(seen.url)
@@ -243,8 +246,15 @@ class _Trip:
         raise _TimeIsUp
 
     def _allowed(self, url: str) -> bool:
-        rules = self._robots.known(url)
-        return rules is None or rules.allows(url)
+        """Whether robots.txt lets a URL be fetched, as far as it is known."""
+        origin = url[: url.find("/", len("https://"))]
+        rules = self._known.get(origin)
+        if rules is None:
+            rules = self._robots.known(url)
+            if rules is None:
+                return True
+            self._known[origin] = rules
+        return rules.allows(url)
 
     async def _wait_turn(self) -> None:
         """Waits until the lane lets one more request through."""
@@ -294,8 +304,6 @@ def _visited(extraction: Extraction) -> Visited:
         status=extraction.status,
         sighting=sighting,
         failure=extraction.failure,
-        redirected=bool(extraction.redirects),
-        partial=extraction.partial,
         headers=extraction.headers,
     )
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Literal
 
 import msgspec
 
 from windlass.frontier.finds import Finds, Place, Source
 from windlass.frontier.identity import Identity
+from windlass.frontier.likeness import is_unlike
 from windlass.frontier.links import Frontier, frontier_of
 from windlass.frontier.outward import Outward
 from windlass.frontier.parts import take_apart
@@ -20,7 +22,7 @@ from windlass.model.crawl import CrawlPlan
 from windlass.model.map import MapLink, MapPlan
 from windlass.model.outline import Outline, PageLink
 from windlass.model.page import Failure, Page
-from windlass.model.visit import Bounds, Candidate, Sighting
+from windlass.model.visit import Bounds, Candidate, Fingerprint, Sighting
 from windlass.net.retry_after import parse_retry_after
 from windlass.settings import Settings
 from windlass.site import discovery
@@ -32,6 +34,8 @@ Allowed = Callable[[str], bool]
 
 _WHOLE_SITE = Bounds(crawl_entire_domain=True, max_discovery_depth=1_000_000)
 _FAMILIES_NAMED = 10
+_MOST_URLS = 300_000
+"""URLs of the site that are remembered, be they in the answer or not."""
 
 
 class Visited(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +45,6 @@ class Visited(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     sighting: Sighting | None = None
     failure: Failure | None = None
-    redirected: bool = False
-    partial: bool = False
     headers: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -54,6 +56,17 @@ class Visited(msgspec.Struct, frozen=True, kw_only=True):
     def outline(self) -> Outline:
         """What the page says of itself, nothing if it is none."""
         return self.sighting.outline if self.sighting and self.status_is_fine else Outline()
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """What is kept of its text, if all of it came."""
+        whole = self.sighting is not None and self.failure is None
+        return self.sighting.fingerprint if self.sighting and whole else None
+
+    @property
+    def sketch(self) -> bytes:
+        """Less of the same."""
+        return self.fingerprint.sketch if self.fingerprint else b""
 
     @property
     def retry_after_s(self) -> float | None:
@@ -76,7 +89,8 @@ class Survey:
     """The URLs of one site, from its start page outward."""
 
     def __init__(self, plan: MapPlan, settings: Settings) -> None:
-        self._settings = settings
+        self._agent = settings.robots_agent
+        self._obeyed = frozenset(settings.obey_directives if settings.obey_robots else ())
         self._filter = plan.domain_filter
         self._only_sitemaps = plan.sitemap == "only"
         crawl = CrawlPlan(url=plan.request.url, request=plan.request, bounds=_WHOLE_SITE)
@@ -92,13 +106,21 @@ class Survey:
         self._warnings = list(plan.warnings)
         self._forbidden: set[bytes] = set()
         self._cut = False
+        self._read: set[bytes] = set()
+        self._queued: set[bytes] = set()
+        self._sketches: dict[bytes, bytes] = {}
+        self._waiting: dict[bytes, list[tuple[bytes, bytes]]] = {}
 
     # ------------------------------------------------------------ what came of it
 
     @property
     def full(self) -> bool:
         """Whether the answer can hold no more."""
-        return self._finds.full
+        return self._finds.full or self._endless
+
+    @property
+    def _endless(self) -> bool:
+        return len(self._queued) >= _MOST_URLS
 
     @property
     def found(self) -> bool:
@@ -119,6 +141,8 @@ class Survey:
         notes = list(self._warnings)
         if self._finds.too_large:
             notes.append("the URLs have so much text that not all of them are in the answer")
+        if self._endless:
+            notes.append("the site names more URLs than a map can remember")
         if self._cut:
             notes.append("a sitemap was too long or damaged: what could be read of it is here")
         if self._forbidden:
@@ -138,25 +162,16 @@ class Survey:
 
     def look_at_start(self, seen: Visited, allowed: Allowed) -> None:
         """Enters the start page and what it names, before any sitemap."""
-        page = self._address(seen)
+        page = self._own(seen.url)
         if self._only_sitemaps or page is None:
             return
         self._finds.add(page, Place.SITE)
-        self._describe(page.key, seen.outline)
         self._links(seen, allowed, Place.SITE)
 
-    def set_out(self, seen: Visited) -> None:
+    def set_out(self, seen: Visited, allowed: Allowed) -> None:
         """Begins with what the start page names and no sitemap lists."""
         self._outward.start(self.start)
-        named = self._frontier.follow(self._followed(seen), self.start).candidates
-        unlisted = [one for one in named if self._is_to_be_read(one)]
-        fingerprint = seen.sighting.fingerprint if seen.sighting else None
-        self._outward.settle(self.start, unlisted, fingerprint)
-
-    def _is_to_be_read(self, one: Candidate) -> bool:
-        if one.key == self.start.key or self._finds.listed(one.key):
-            return False
-        return self._finds.knows(one.key)
+        self.absorb(self.start, seen, allowed)
 
     # ------------------------------------------------------------ sitemaps
 
@@ -187,7 +202,11 @@ class Survey:
 
     def next(self) -> Candidate | None:
         """The page to read now, None when none is left."""
-        return self._outward.next()
+        page = self._outward.next()
+        while page is not None and page.key in self._read:  # a redirect has shown it
+            self._outward.settle(page, ())
+            page = self._outward.next()
+        return page
 
     def again(self, page: Candidate) -> None:
         """The page did not come; it is the next once more."""
@@ -212,39 +231,65 @@ class Survey:
         if not seen.status_is_fine or seen.sighting is None:
             self.lost(page)
             return
-        address = self._address(seen)
-        if address is None:  # it leads away from the site
+        here = self._own(seen.url)
+        alias = False
+        if here is None or here.key != page.key:
             self._finds.drop(page.key)
-            self._outward.settle(page, (), alias=True)
+            alias = here is None or here.key in self._finds
+        if here is None or here.key in self._read:
+            self._outward.settle(page, (), alias=alias)
             return
-        if address.key != page.key:
-            known = self._finds.knows(address.key)
-            self._finds.drop(page.key)
-            self._finds.add(address, Place.SITE)
-            if known:
-                self._describe(address.key, seen.outline)
-                self._outward.settle(page, (), alias=True)
-                return
+        self._read.add(here.key)
+        self._finds.add(here, Place.SITE)
+        self._finds.tell(here.key, Source.PAGE, seen.outline.title, seen.outline.description)
         if self._asks("noindex", seen):
-            self._finds.drop(address.key)
-        self._describe(address.key, seen.outline)
-        named = self._frontier.follow(self._followed(seen), page).candidates
-        fresh = [one for one in named if not self._finds.knows(one.key)]
-        fingerprint = None if seen.partial else seen.sighting.fingerprint
-        self._outward.settle(page, self._permitted(fresh, allowed), fingerprint)
+            self._finds.drop(here.key)
+        canonical = self._canonical(here, seen)
+        alias = self._weigh(here.key, canonical, seen.sketch) or alias
+        links = [*([canonical.url] if canonical else ()), *(one.url for one in self._shown(seen))]
+        named = self._frontier.follow(links, page).candidates
+        fresh = self._permitted([one for one in named if self._is_unread(one.key)], allowed)
+        self._outward.settle(page, fresh, seen.fingerprint, alias=alias)
         self._links(seen, allowed, None)
+
+    def _is_unread(self, key: bytes) -> bool:
+        """Whether a page is to be read, and is not yet among those that wait for it."""
+        done = key in self._read or key in self._queued or self._finds.dropped(key)
+        return not done and not self._finds.listed(key)
 
     def _permitted(self, pages: list[Candidate], allowed: Allowed) -> list[Candidate]:
         self._forbidden.update(one.key for one in pages if not allowed(one.url))
-        return [one for one in pages if one.key not in self._forbidden]
+        permitted = [one for one in pages if one.key not in self._forbidden]
+        self._queued.update(one.key for one in permitted)
+        return permitted
 
-    def _address(self, seen: Visited) -> Identity | None:
-        """The page that this is: its canonical address within the site, or else where it was."""
+    # ------------------------------------------------------------ canonical addresses
+
+    def _canonical(self, here: Identity, seen: Visited) -> Identity | None:
+        """The page of the site that this one names as the one that counts."""
         canonical = canonical_url(seen.url, seen.outline, seen.values("link"))
-        return (self._own(canonical) if canonical else None) or self._own(seen.url)
+        named = self._own(canonical) if canonical else None
+        return None if named is None or named.key == here.key else named
 
-    def _describe(self, key: bytes, outline: Outline) -> None:
-        self._finds.tell(key, Source.PAGE, outline.title, outline.description)
+    def _weigh(self, key: bytes, canonical: Identity | None, sketch: bytes) -> bool:
+        """Whether a page is but another address of the one that it names: that must show the same,
+        or be listed by the site. Those that waited for this page to show are weighed, too."""
+        self._sketches[key] = sketch
+        for other, shown in self._waiting.pop(key, ()):
+            if not is_unlike(shown, sketch):
+                self._finds.drop(other)
+        if canonical is None:
+            return False
+        counts = self._sketches.get(canonical.key)
+        if counts is None and not self._finds.listed(canonical.key):
+            self._waiting.setdefault(canonical.key, []).append((key, sketch))
+            return False
+        if counts is not None and is_unlike(sketch, counts):
+            return False
+        self._finds.drop(key)
+        return True
+
+    # ------------------------------------------------------------ links
 
     def _links(self, seen: Visited, allowed: Allowed, place: Place | None) -> None:
         """Enters where a page leads, and what its links are called. `place` None: of the site's
@@ -266,19 +311,21 @@ class Survey:
             self._finds.tell(page.key, Source.LINK, link.text)
 
     def _shown(self, seen: Visited) -> tuple[PageLink, ...]:
-        links = () if self._asks("nofollow", seen) else seen.outline.links
+        """The links of a page that may be followed."""
+        if self._asks("nofollow", seen):
+            return ()
+        links = seen.outline.links
+        if "nofollow" in self._obeyed:
+            links = tuple(link for link in links if not link.nofollow)
         refresh = seen.outline.refresh
         return (*links, PageLink(refresh)) if refresh else links
 
-    def _followed(self, seen: Visited) -> list[str]:
-        return [link.url for link in self._shown(seen)]
-
-    def _asks(self, directive: str, seen: Visited) -> bool:
-        settings = self._settings
-        if not settings.obey_robots or directive not in settings.obey_directives:
-            return False
+    def _asks(self, directive: Literal["noindex", "nofollow"], seen: Visited) -> bool:
+        """Whether a page asks for this and we do as it asks."""
         tags = seen.values("x-robots-tag")
-        return bool(getattr(directives_for(settings.robots_agent, seen.outline, tags), directive))
+        asked = directives_for(self._agent, seen.outline, tags)
+        wanted = asked.noindex if directive == "noindex" else asked.nofollow
+        return wanted and directive in self._obeyed
 
     def _is_wanted(self, url: str) -> bool:
         """Whether a URL of another host is part of the answer (contract section 11)."""

@@ -192,12 +192,13 @@ class Crawling:
         pages.exclude(visit.excluded, task_id)
 
     def _bring(self, pages: Pages, visit: Visit, task_id: UUID, turn: int) -> bool:
-        """Admits the page that a page names as canonical, if nobody has heard of it."""
+        """Files the page that a page names as canonical, if nobody has heard of it; whether that
+        will be fetched."""
         one = next((one for one in visit.found if one.key == visit.canonical), None)
         if one is None or visit.fingerprint is None or self._room <= 0 or pages.knows(one):
             return False
         sifted = sift([one], self._standings, turn)
-        if sifted.verdicts[0].decision != "admit":
+        if sifted.verdicts[0].decision == "stop":
             return False
         self._learn(sifted.changed)
         self._place(pages, pages.new([one]), sifted.verdicts, task_id)
@@ -321,6 +322,7 @@ class Crawling:
         while self._turn == IDLE and await self._release_held(None):
             pass
         await self._use_room()
+        await self._wait_no_more()
         await self._keep()
         await self._end_if_done()
 
@@ -352,6 +354,16 @@ class Crawling:
         placed = [self._placed(candidate_of(row), Verdict("admit")) for row in rows]
         if placed:
             await self._run("release_pages", *release_columns(placed))
+
+    async def _wait_no_more(self) -> None:
+        """With nothing under way, no page will come that others might be copies of."""
+        if self._tasks or self._turn != IDLE:
+            return
+        rows = await self._fetch("waiting_pages", self._crawl.id, None)
+        pages = Pages(Known(), (set(), set()), {}, [Waiting(*row) for row in rows])
+        pages.settle_waiting(everything=True)
+        await self._store(pages)
+        await self._tell(pages)
 
     async def _keep(self) -> None:
         changed = {name: self._standings[name] for name in self._changed}

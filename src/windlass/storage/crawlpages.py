@@ -122,12 +122,12 @@ class Pages:
         self._end(Ending(page.key, state, claim.of), print_)
         return seen, state
 
-    def settle_waiting(self) -> int:
-        """Decides about pages whose canonical address has been fetched now; how many are aliases
-        of it."""
+    def settle_waiting(self, *, everything: bool = False) -> int:
+        """Decides about pages whose canonical address has been fetched now, or about all that
+        wait; how many are aliases of it."""
         aliases = 0
         for one in self._waiting:
-            if one.canonical not in self._entered:
+            if not everything and one.canonical not in self._entered:
                 continue
             claim = self._weigh(one.key, one.canonical, one.sketch)
             if claim.verdict == "alias":
@@ -174,7 +174,7 @@ class Pages:
             return (
                 _Claim("unlike", canonical) if is_unlike(sketch, other) else _Claim("alias", meant)
             )
-        waits = state == "admitted" and canonical not in self._entered
+        waits = state in ("admitted", "held") and canonical not in self._entered
         return _Claim("waits", canonical) if waits else _NO_CLAIM
 
     def _target(self, page: Candidate, visit: Visit) -> bytes | None:

@@ -121,9 +121,10 @@ SELECT key, sketch FROM page
 WHERE group_id = $1 AND key = ANY($2::bytea[]) AND sketch IS NOT NULL;
 
 -- name: waiting_pages
--- Pages that wait for one of these, which they name as canonical.
+-- Pages that wait for one of these, which they name as canonical; for any if there are none.
 SELECT task_id, key, alias_of, digest, likeness, sketch FROM page
-WHERE group_id = $1 AND state = 'admitted' AND alias_of = ANY($2::bytea[]) ORDER BY seq;
+WHERE group_id = $1 AND state = 'admitted' AND alias_of IS NOT NULL
+    AND ($2::bytea[] IS NULL OR alias_of = ANY($2)) ORDER BY seq;
 
 -- name: read_families
 -- What families of a crawl have shown.
