@@ -7,6 +7,7 @@ Extractor belongs to one event loop and serves many extractions at once.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 
 import msgspec
@@ -101,6 +102,7 @@ class Extractor:
     async def _extract(self, request: ExtractRequest, jar: CookieJar) -> Extraction:
         plan = choose_drivers(request, self._installed)
         page = await self._fetch(request, jar, plan)
+        answered_at = time.monotonic()
         read = await self._reader.read(page, request)
         return Extraction(
             url=page.url,
@@ -113,6 +115,7 @@ class Extractor:
             partial=page.failure is not None and not _is_no_page(page),
             egress=page.egress,
             headers=page.headers,
+            answered_at=answered_at,
         )
 
     async def _fetch(self, request: ExtractRequest, jar: CookieJar, plan: DriverPlan) -> Page:

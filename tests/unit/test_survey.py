@@ -40,7 +40,9 @@ def seen(path: str, *links: str, text: str = "", status: int = 200, **said: Any)
     return Visited(url=url, status=status, sighting=Sighting(outline, print_), headers=headers)
 
 
-def mapped(pages: Iterable[Visited], one: Survey, *, redirects: dict[str, str] | None = None) -> None:
+def mapped(
+    pages: Iterable[Visited], one: Survey, *, redirects: dict[str, str] | None = None
+) -> None:
     """Does what the kind does, with these pages for a site; what is not there is gone."""
     by_url = {page.url: page for page in pages}
     start = by_url[START]
@@ -59,9 +61,7 @@ def paths(one: Survey) -> list[str]:
 
 
 def titles(one: Survey) -> dict[str, tuple[str, str]]:
-    return {
-        link.url.removeprefix(BASE): (link.title, link.description) for link in one.answer()[0]
-    }
+    return {link.url.removeprefix(BASE): (link.title, link.description) for link in one.answer()[0]}
 
 
 # ---------------------------------------------------------------- pages

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import ceil
+from typing import NamedTuple
 
 from windlass.model.page import Failure
 from windlass.model.task import HostSign, Task
@@ -22,17 +24,27 @@ _SILENT = _TIMEOUTS | {
 """Failures that say that nobody is there."""
 
 
-def sign_of_page(
-    task: Task, url: str, status: int, headers: Iterable[tuple[str, str]], why: Failure | None
-) -> HostSign:
-    """What an answer shows: of the host that gave it, at `url`, and of that of the task."""
-    refused = status in _REFUSALS
-    lane = web_lane(url)
+class Answered(NamedTuple):
+    """What is needed of an answer: its URL, status and headers, why it is not good enough, and when
+    it was there (time.monotonic)."""
+
+    url: str
+    status: int
+    headers: Iterable[tuple[str, str]]
+    failure: Failure | None
+    at: float
+
+
+def sign_of_page(task: Task, page: Answered) -> HostSign:
+    """What an answer shows: of the host that gave it, and of that of the task."""
+    refused, why = page.status in _REFUSALS, page.failure
+    wish_s = _wish_s(page) if refused else None
+    lane = web_lane(page.url)
     return HostSign(
         answered=True,
         refused=refused,
         strained=refused or (why is not None and why.code in _TIMEOUTS),
-        quiet_s=_wish_s(headers) if refused else 0.0,
+        quiet_until=page.at + wish_s if wish_s else None,
         lane=lane if lane != task.lane else None,
     )
 
@@ -47,9 +59,11 @@ def sign_of_failure(why: Failure, budget_s: float, patience_s: float) -> HostSig
 
 def note_of_wish(wish_s: float) -> str:
     """The warning that says when to come back."""
-    return f"the host asks to be left alone for {ceil(wish_s):,} s"
+    return f"the host asks to be left alone for {ceil(round(wish_s, 1)):,} s"
 
 
-def _wish_s(headers: Iterable[tuple[str, str]]) -> float:
-    text = next((value for name, value in headers if name.lower() == "retry-after"), None)
-    return parse_retry_after(text, datetime.now(UTC)) or 0.0
+def _wish_s(page: Answered) -> float | None:
+    """The host's wish, in seconds from its answer on."""
+    text = next((value for name, value in page.headers if name.lower() == "retry-after"), None)
+    then = datetime.now(UTC) - timedelta(seconds=time.monotonic() - page.at)
+    return parse_retry_after(text, then)

@@ -6,6 +6,7 @@ A sitemap is one fetch in its host's lane like any page; what is left goes with 
 from __future__ import annotations
 
 import asyncio
+import time
 from uuid import UUID
 
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from windlass.errors import TargetError, UnexpectedStatus
 from windlass.frontier.links import Frontier
 from windlass.kinds import Context
-from windlass.kinds.courtesy import sign_of_failure, sign_of_page
+from windlass.kinds.courtesy import Answered, sign_of_failure, sign_of_page
 from windlass.kinds.crawl import Plans, allowed
 from windlass.kinds.extract import retry_delay
 from windlass.kinds.robots import RobotsKeeper
@@ -69,7 +70,9 @@ class ReadSitemaps:
             after = self._after(task, left, rest, [])
             sign = sign_of_failure(failure, _FETCHED_WITHIN_S, _FETCHED_WITHIN_S)
             return Outcome(state=State.FAILED, failure=failure, follow_ups=after, host=sign)
-        sign = sign_of_page(task, page.url, page.status, page.headers, page.failure)
+        sign = sign_of_page(
+            task, Answered(page.url, page.status, page.headers, page.failure, time.monotonic())
+        )
         if sign.refused and self._may_wait(task, sign):
             delay_s = max(sign.quiet_s, retry_delay(task))
             refused = Failure.of(UnexpectedStatus(f"Unexpected status code {page.status}"))

@@ -9,7 +9,7 @@ import msgspec
 
 from windlass.errors import DatabaseUnavailable, EngineError, HostBusy, NotRepeated, TargetError
 from windlass.kinds import Context
-from windlass.kinds.courtesy import note_of_wish, sign_of_failure, sign_of_page
+from windlass.kinds.courtesy import Answered, note_of_wish, sign_of_failure, sign_of_page
 from windlass.model.page import Extraction, Failure
 from windlass.model.request import Cookie, ExtractRequest
 from windlass.model.task import HostSign, Outcome, Priority, SessionUpdate, State, Task
@@ -85,7 +85,16 @@ class Extract:
         self, task: Task, request: ExtractRequest, extraction: Extraction, jar: CookieJar
     ) -> Outcome:
         failure = extraction.failure
-        sign = sign_of_page(task, extraction.url, extraction.status, extraction.headers, failure)
+        sign = sign_of_page(
+            task,
+            Answered(
+                extraction.url,
+                extraction.status,
+                extraction.headers,
+                failure,
+                extraction.answered_at,
+            ),
+        )
         delay_s = self._again_in_s(task, request, extraction, sign)
         if delay_s is not None:
             return Outcome(state=State.QUEUED, failure=failure, retry_in_s=delay_s, host=sign)

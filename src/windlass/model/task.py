@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -128,14 +129,20 @@ class HostSign(msgspec.Struct, frozen=True, kw_only=True):
     """What an attempt showed of the host that it asked.
 
     `answered`: somebody is there. `refused`: with 429 or 503. `strained`: it is to be asked less.
-    `quiet_s`: for how long it asked to be left alone. `lane`: its own, if a redirect led elsewhere.
+    `quiet_until`: until when (time.monotonic) it asked to be left alone. `lane`: its own, if a
+    redirect led elsewhere.
     """
 
     answered: bool
     refused: bool = False
     strained: bool = False
-    quiet_s: float = 0.0
+    quiet_until: float | None = None
     lane: str | None = None
+
+    @property
+    def quiet_s(self) -> float:
+        """Seconds that are left until then."""
+        return 0.0 if self.quiet_until is None else max(self.quiet_until - time.monotonic(), 0.0)
 
 
 class SessionUpdate(msgspec.Struct, frozen=True):

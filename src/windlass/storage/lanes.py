@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import msgspec
 
-from windlass.model.task import Outcome, Task
+from windlass.model.task import HostSign, Outcome, Task
 from windlass.settings import Settings
 from windlass.storage import queue
 from windlass.storage.breaker import ENDPOINT, Breaker, Patience, Try, for_hosts
@@ -25,13 +25,17 @@ _TRIES = msgspec.json.Decoder(tuple[Try, ...])
 
 
 class Shown(NamedTuple):
-    """What one attempt showed of a lane: whether it was taken (None: turned away), whether the host
-    is to be slowed down, for how long it asked to be left alone."""
+    """What one attempt showed of a lane: whether it was taken (None: turned away), and what else of
+    a host."""
 
     taken: bool | None
-    strained: bool
-    quiet_s: float
     started: datetime | None
+    host: HostSign | None = None
+
+    @property
+    def strained(self) -> bool:
+        """Whether the host is to be asked less."""
+        return self.host is not None and self.host.strained
 
 
 class Moved(NamedTuple):
@@ -39,7 +43,12 @@ class Moved(NamedTuple):
 
     breaker: Breaker
     strain: Strain
-    quiet_s: float
+    signs: Sequence[Shown]
+
+    @property
+    def quiet_s(self) -> float:
+        """For how long its host asked to be left alone, from now on."""
+        return max(sign.host.quiet_s if sign.host else 0.0 for sign in self.signs)
 
 
 def patience_of(settings: Settings) -> Patience:
@@ -71,11 +80,11 @@ def _by_lane(ended: Iterable[tuple[Task, Outcome]]) -> dict[str, list[Shown]]:
     shown: defaultdict[str, list[Shown]] = defaultdict(list)
     for task, outcome in ended:
         if outcome.healthy is not None:
-            shown[task.lane].append(Shown(outcome.healthy, False, 0.0, task.started_at))
+            shown[task.lane].append(Shown(outcome.healthy, task.started_at))
         if (sign := outcome.host) is None:
             continue
         taken = None if sign.refused else sign.answered
-        one = Shown(taken, sign.strained, sign.quiet_s, task.started_at)
+        one = Shown(taken, task.started_at, sign)
         # A host that others lead to may be meant as well as that which leads there.
         for lane in {task.lane, sign.lane or task.lane}:
             shown[lane].append(one)
@@ -111,7 +120,7 @@ def _after(row: Any, signs: Sequence[Shown], hosts: Patience) -> Moved:
     return Moved(
         before.after([sign.taken for sign in signs], now, patience),
         after,
-        max(sign.quiet_s for sign in signs),
+        signs,
     )
 
 
