@@ -67,6 +67,7 @@ class _Handler(Handler):
         self.send_response(answer.status)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(length))
+        self.send_header("Connection", "close")  # a site that goes down keeps nobody
         for name, value in answer.headers:
             self.send_header(name, value)
         self.end_headers()

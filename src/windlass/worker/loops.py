@@ -109,10 +109,24 @@ class Worker:
         if count := await self._admission.recover():
             log.warning("tasks_recovered", count=count)
             self._admitting.wake()
-        if count := await turn_away(self._database, self._settings):
-            log.warning("hosts_left_alone", tasks_failed=count)
-        if count := await sweep(self._database, self._settings):
-            log.info("crawls_resumed", count=count)
+        await self._move_on()
+
+    async def _move_on(self) -> None:
+        """Moves on what waits in vain: for hosts that are left alone, or in crawls without a task.
+        The one makes more of the other: a crawl has most of its URLs still to come."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + RECOVER_S
+        failed, resumed = 0, 0
+        while True:
+            turned = await turn_away(self._database, self._settings)
+            swept = await sweep(self._database, self._settings)
+            failed, resumed = failed + turned, resumed + swept
+            if not turned or not swept or loop.time() > until:
+                break
+        if failed:
+            log.warning("hosts_left_alone", tasks_failed=failed)
+        if resumed:
+            log.info("crawls_resumed", count=resumed)
             self._admitting.wake()
 
     async def _tidy(self) -> None:
