@@ -4,6 +4,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 ARGS ?=
 PYTEST := .venv/bin/python -m pytest
+# Two processes with servers and databases of their own; what takes long comes first.
+# ARGS="-n 0" runs one test after the other.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
+# Servers start by the dozen: with bytecode they need not compile what the last one did.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## this list
@@ -25,7 +30,7 @@ serve: setup ## start the server at http://127.0.0.1:8700
 
 .PHONY: test
 test: setup-test ## all tests; set up what is missing
-	@exec $(PYTEST) $(ARGS)
+	@exec $(PYTEST) $(SIDE_BY_SIDE) $(ARGS)
 
 .PHONY: unit
 unit: setup-test ## are the rules right? nothing outside the process
@@ -33,11 +38,11 @@ unit: setup-test ## are the rules right? nothing outside the process
 
 .PHONY: contract
 contract: setup-test ## does the vendor's unmodified SDK work?
-	@exec $(PYTEST) tests/contract $(ARGS)
+	@exec $(PYTEST) tests/contract $(SIDE_BY_SIDE) $(ARGS)
 
 .PHONY: e2e
 e2e: setup-test ## does a person get what they came for?
-	@exec $(PYTEST) tests/e2e $(ARGS)
+	@exec $(PYTEST) tests/e2e $(SIDE_BY_SIDE) $(ARGS)
 
 .PHONY: fault
 fault: setup-test ## what if? a few rounds of every fault
@@ -50,6 +55,10 @@ soak: setup-test ## the faults at full size
 .PHONY: bench
 bench: setup-test ## how fast, how much, beside peers (ARGS: accept pages peers …, webhooks uploads dead …)
 	@exec .venv/bin/python -m bench $(ARGS)
+
+.PHONY: bench-crawl
+bench-crawl: setup-test ## a whole site, beside Scrapy, Crawlee, Crawl4AI and wget
+	@exec .venv/bin/python -m bench crawl $(ARGS)
 
 .PHONY: demo
 demo: setup-test ## a site, a server and a first extraction on loopback, to look at

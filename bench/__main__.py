@@ -13,6 +13,7 @@ import uvloop
 from bench import (
     accept,
     backlog,
+    crawl,
     deliver_backlog,
     deliver_dead,
     deliver_large,
@@ -93,6 +94,10 @@ async def _unheard(answers: report.Answers, site: Site, passes: int) -> None:
     answers.unheard = await deliver_backlog.measure()
 
 
+async def _crawl(answers: report.Answers, site: Site, passes: int) -> None:
+    answers.crawl = await crawl.measure()
+
+
 QUESTIONS: dict[str, Callable[[report.Answers, Site, int], Awaitable[None]]] = {
     "accept": _accept,
     "pages": _pages,
@@ -106,6 +111,7 @@ QUESTIONS: dict[str, Callable[[report.Answers, Site, int], Awaitable[None]]] = {
     "large": _large,
     "dead": _dead,
     "unheard": _unheard,
+    "crawl": _crawl,
 }
 
 

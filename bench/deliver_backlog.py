@@ -6,26 +6,20 @@ Memory of the processes, and webhooks per second to other endpoints, before and 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
 
-from bench import load
 from bench.deliver_scene import (
-    SECRET,
-    WORKERS,
     Receiver,
     Rows,
     Run,
+    delivering,
     live_run,
-    receiver,
-    script,
     tell,
     until_none,
 )
 from bench.meter import pss_by_role
-from tests.support.server import WindlassServer, running
+from tests.support.server import WindlassServer
 
 WAITING = 100_000
 SLICE = 10_000
@@ -47,23 +41,14 @@ class Unheard(msgspec.Struct, frozen=True):
 
 async def measure() -> Unheard:
     """The answer."""
-    with (
-        script("lean_receiver.py") as (pid, ports),
-        TemporaryDirectory(prefix="windlass-bench-") as folder,
-        running(Path(folder) / "data", WORKERS, webhook_secret=SECRET) as server,
-    ):
-        target = await receiver(pid, ports)
-        database = await load.connect(server)
-        try:
-            await _runs(server, database, target)  # warm
-            without, memory = await _runs(server, database, target), await _memory(server)
-            for _ in range(WAITING // SLICE):
-                await tell(database, [target.refused("down")] * SLICE)
-            await until_none(lambda: database.fetchval(_CLOSED))
-            behind = await _runs(server, database, target)
-            return Unheard(WAITING, without, behind, memory, await _memory(server))
-        finally:
-            await database.close()
+    async with delivering() as (server, database, target):
+        await _runs(server, database, target)  # warm
+        without, memory = await _runs(server, database, target), await _memory(server)
+        for _ in range(WAITING // SLICE):
+            await tell(database, [target.refused("down")] * SLICE)
+        await until_none(lambda: database.fetchval(_CLOSED))
+        behind = await _runs(server, database, target)
+        return Unheard(WAITING, without, behind, memory, await _memory(server))
 
 
 async def _runs(server: WindlassServer, database: Rows, target: Receiver) -> list[Run]:

@@ -6,26 +6,18 @@ In turn on one server: without them, with them at the moment they get work, with
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import msgspec
 
-from bench import load
 from bench.deliver_scene import (
-    SECRET,
-    WORKERS,
     Receiver,
-    Rows,
     Run,
+    Scene,
+    delivering,
     live_run,
-    receiver,
-    script,
     spread,
     tell,
     until_none,
 )
-from tests.support.server import WindlassServer, running
 
 ROUNDS = 3
 DEAD_ENDPOINTS = 100
@@ -53,23 +45,14 @@ class Dead(msgspec.Struct, frozen=True):
 async def measure() -> Dead:
     """The answer."""
     found = Dead([], [], [])
-    with (
-        script("lean_receiver.py") as (pid, ports),
-        TemporaryDirectory(prefix="windlass-bench-") as folder,
-        running(Path(folder) / "data", WORKERS, webhook_secret=SECRET) as server,
-    ):
-        target = await receiver(pid, ports)
-        database = await load.connect(server)
-        try:
-            await live_run(server, database, target)
-            for number in range(ROUNDS):
-                await _round(number, found, (server, database, target))
-        finally:
-            await database.close()
+    async with delivering() as scene:
+        await live_run(*scene)
+        for number in range(ROUNDS):
+            await _round(number, found, scene)
     return found
 
 
-async def _round(number: int, found: Dead, scene: tuple[WindlassServer, Rows, Receiver]) -> None:
+async def _round(number: int, found: Dead, scene: Scene) -> None:
     _, database, target = scene
     found.without.append(await live_run(*scene))
     await tell(database, spread(_dead(target, number), DEAD_ENDPOINTS * FOR_EACH_DEAD))

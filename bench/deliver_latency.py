@@ -7,17 +7,14 @@ are this machine's.
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import closing
 from uuid import UUID
 
 import msgspec
 
-from bench import load
-from bench.deliver_scene import SECRET, WORKERS, Receiver, Rows, receiver, script
+from bench.deliver_scene import Receiver, Rows, delivering
 from bench.latency import page_of_one_ms
 from bench.lean import Connection
-from tests.support.server import running
 
 SAMPLES = 300
 WARM_UP = 20
@@ -41,23 +38,14 @@ class Arrival(msgspec.Struct, frozen=True):
 
 async def measure() -> Arrival:
     """The answer."""
-    with (
-        page_of_one_ms() as page,
-        script("lean_receiver.py") as (pid, ports),
-        TemporaryDirectory(prefix="windlass-bench-") as folder,
-        running(Path(folder) / "data", WORKERS, webhook_secret=SECRET, rate_limit="0") as server,
-    ):
-        target = await receiver(pid, ports)
-        connection = await Connection.open("127.0.0.1", server.port, server.api_key)
-        database = await load.connect(server)
-        try:
-            seen = [
-                await _sample(connection, database, target, f"{page}{number}")
-                for number in range(WARM_UP + SAMPLES)
-            ][WARM_UP:]
-        finally:
-            await database.close()
-            connection.close()
+    with page_of_one_ms() as page:
+        async with delivering(rate_limit="0") as (server, database, target):
+            connection = await Connection.open("127.0.0.1", server.port, server.api_key)
+            with closing(connection):
+                seen = [
+                    await _sample(connection, database, target, f"{page}{number}")
+                    for number in range(WARM_UP + SAMPLES)
+                ][WARM_UP:]
     started = sorted(each[0] for each in seen)
     arrived = sorted(each[1] for each in seen)
     middle, late = SAMPLES // 2, int(SAMPLES * 0.99)

@@ -12,19 +12,21 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeAlias
 from uuid import uuid4
 
 import asyncpg
 import msgspec
 
+from bench import load
 from bench.lean import Connection
 from bench.meter import Meter
-from tests.support.server import WindlassServer
+from tests.support.server import WindlassServer, running
 from tests.support.waiting import eventually_async
 
 WORKERS = 2
@@ -159,6 +161,25 @@ async def receiver(pid: int, ports: Sequence[int]) -> Receiver:
     """The receiver of such a process."""
     talk = await Connection.open("127.0.0.1", ports[0], "")
     return Receiver(pid, ports[0], ports[1], talk)
+
+
+Scene: TypeAlias = tuple[WindlassServer, Rows, Receiver]
+
+
+@asynccontextmanager
+async def delivering(**settings: str) -> AsyncIterator[Scene]:
+    """A server with a secret, its database, and a receiver."""
+    with (
+        script("lean_receiver.py") as (pid, ports),
+        TemporaryDirectory(prefix="windlass-bench-") as folder,
+        running(Path(folder) / "data", WORKERS, webhook_secret=SECRET, **settings) as server,
+    ):
+        target = await receiver(pid, ports)
+        database = await load.connect(server)
+        try:
+            yield server, database, target
+        finally:
+            await database.close()
 
 
 async def ceiling(target: Receiver, count: int = 10_000, connections: int = 32) -> float:

@@ -6,26 +6,19 @@ in every process of the server and its PostgreSQL.
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import msgspec
 
-from bench import load
 from bench.deliver_scene import (
-    SECRET,
-    WORKERS,
     Receiver,
     Rows,
     ceiling,
+    delivering,
     rate,
-    receiver,
-    script,
     spread,
     told,
 )
 from bench.meter import Meter
-from tests.support.server import WindlassServer, running
+from tests.support.server import WindlassServer
 
 ENDPOINTS = (1, 200)
 WEBHOOKS = 5_000
@@ -58,18 +51,9 @@ class Webhooks(msgspec.Struct, frozen=True):
 
 async def measure() -> Webhooks:
     """The answer."""
-    with (
-        script("lean_receiver.py") as (pid, ports),
-        TemporaryDirectory(prefix="windlass-bench-") as folder,
-        running(Path(folder) / "data", WORKERS, webhook_secret=SECRET) as server,
-    ):
-        target = await receiver(pid, ports)
-        database = await load.connect(server)
-        try:
-            most = await ceiling(target)
-            sent = [await _send(server, database, target, count) for count in ENDPOINTS]
-        finally:
-            await database.close()
+    async with delivering() as (server, database, target):
+        most = await ceiling(target)
+        sent = [await _send(server, database, target, count) for count in ENDPOINTS]
     return Webhooks(sent, most)
 
 

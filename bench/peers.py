@@ -10,11 +10,10 @@ import json
 import subprocess
 import tempfile
 import time
-import venv
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.loopback import cache_folder
+from bench.environments import environment
 from tests.support.processes import busy_s
 
 PINS = ("scrapy==2.19.0", "html2text==2025.4.15", "uvloop==0.23.0")
@@ -35,22 +34,9 @@ class PeerRun:
     others_cores: float
 
 
-def _environment() -> Path:
-    """The Python of the peer's environment, made on first use and again when the pins change."""
-    folder = cache_folder("bench-scrapy")
-    stamp = folder / "pins.json"
-    python = folder / "bin" / "python"
-    if not (stamp.exists() and json.loads(stamp.read_text()) == list(PINS)):
-        venv.create(folder, with_pip=True, clear=True)
-        command = [str(python), "-m", "pip", "install", "-q", *PINS]
-        subprocess.run(command, check=True, timeout=600, stderr=subprocess.DEVNULL)
-        stamp.write_text(json.dumps(PINS))
-    return python
-
-
 def run(urls: list[str], *, concurrency: int, processes: int) -> PeerRun:
     """Every URL once, split evenly over the processes. Raises RuntimeError if a page is missing."""
-    python = _environment()
+    python = environment("scrapy", PINS)
     began, busy = time.perf_counter(), busy_s()
     with tempfile.TemporaryDirectory(prefix="windlass-bench-") as folder:
         children = [

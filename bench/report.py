@@ -11,6 +11,8 @@ import msgspec
 
 from bench.accept import Acceptance
 from bench.backlog import Backlog
+from bench.crawl import SiteCrawl
+from bench.crawl_report import crawl_table
 from bench.deliver_backlog import Unheard
 from bench.deliver_dead import Dead
 from bench.deliver_large import Large
@@ -47,6 +49,7 @@ class Answers(msgspec.Struct, omit_defaults=True):
     large: list[Large] | None = None
     dead: Dead | None = None
     unheard: Unheard | None = None
+    crawl: list[SiteCrawl] | None = None
 
 
 def machine() -> str:
@@ -76,6 +79,8 @@ def markdown(answers: Answers) -> str:
         parts += ["### Where the time of a page goes", _cpu_table(answers.pages)]
     if answers.resting is not None:
         parts += ["### Memory and CPU at rest", _rest_table(answers.resting)]
+    for found in answers.crawl or ():
+        parts += [f"### Crawling {found.package} ({found.pages:,} pages)", crawl_table(found)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from nimble_python import Nimble
@@ -17,6 +18,7 @@ from tests.support.origin import Origin
 from tests.support.relay import CountingProxy
 from tests.support.server import WindlassServer, logs_of_running_servers, running
 from tests.support.sites import Site
+from tests.support.turns import turn
 
 if TYPE_CHECKING:
     from tests.support.gcs import GCS
@@ -24,6 +26,33 @@ if TYPE_CHECKING:
     from tests.support.s3_faults import FaultyS3
 
 StartServer = Callable[..., WindlassServer]
+
+
+_TURNS = pytest.StashKey[TemporaryDirectory[str]]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tells every process of a run side by side where turns are taken."""
+    stash = node.config.stash
+    if _TURNS not in stash:
+        stash[_TURNS] = TemporaryDirectory(prefix="windlass-turns-")
+    node.workerinput["turns"] = stash[_TURNS].name
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _TURNS in config.stash:
+        config.stash[_TURNS].cleanup()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Waits for the test's turn, before the clock of its time limit starts."""
+    turns = getattr(item.config, "workerinput", {}).get("turns")
+    if turns is None:
+        return (yield)
+    with turn(Path(turns), alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

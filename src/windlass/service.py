@@ -172,7 +172,7 @@ class Service:
             id=task_id,
             account_id=account.id,
             kind=MAP,
-            api=MAP,
+            api="extract",  # published clients know no name for maps
             lane=web_lane(plan.request.url),
             input=wanted.input.decode("utf-8"),
             request=msgspec.json.encode(plan).decode("utf-8"),

@@ -252,6 +252,7 @@ def test_a_batch_has_one_to_a_thousand_inputs(world: World, inputs: Any, keyword
 # ---------------------------------------------------------------- a thousand
 
 
+@pytest.mark.alone
 def test_a_thousand_inputs_are_accepted_in_well_under_a_second(
     world: World, origin: Origin
 ) -> None:

@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,32 +18,18 @@ from pathlib import Path
 import pytest
 from nimble_python import Nimble
 
-from tests.support.loopback import cache_folder
+from tests.support.downloads import sdist
 from tests.support.origin import Origin
 from tests.support.relay import CountingProxy, Exchange
 from tests.support.sdk import finished
 from tests.support.server import WindlassServer
 
-SDIST = "nimble_python==0.24.0"
 PLACEHOLDER_ID = "123e4567-e89b-12d3-a456-426614174000"
 PLACEHOLDER_CURSOR = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
 # Their "all params" extracts and crawls ask for a browser.
 NEEDS_MORE = "not (extract and all_params) and not run_with_all_params"
 SELECTED = f"(Tasks or Batches or Crawl or extract) and {NEEDS_MORE}"
 EXPECTED_TESTS = 235
-
-
-def sdist_folder() -> Path:
-    """The unpacked source distribution, fetched once."""
-    cache = cache_folder("sdk-sdist")
-    folder = cache / "nimble_python-0.24.0"
-    if not folder.is_dir():
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps"]
-        command += ["--no-binary", "nimble_python", "-d", str(cache), SDIST]
-        subprocess.run(command, check=True, timeout=300)
-        with tarfile.open(next(cache.glob("nimble_python-*.tar.gz"))) as archive:
-            archive.extractall(cache, filter="data")
-    return folder
 
 
 @pytest.fixture
@@ -86,7 +71,7 @@ def stand_in(
 
 
 def test_the_sdk_s_own_api_tests_pass(stand_in: CountingProxy) -> None:
-    folder = sdist_folder()
+    folder = sdist("nimble_python", "0.24.0")
     tests = folder / "tests" / "api_resources"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "sdk_suite_plugin", "-o", "addopts="]
     command += ["-p", "no:cacheprovider", "-k", SELECTED]

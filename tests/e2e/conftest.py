@@ -1,12 +1,16 @@
-"""Which event loops a test module runs on: those named in its `LOOPS`, else asyncio's own."""
+"""A PostgreSQL for whoever needs only that, and the event loops that a test module runs on."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 import uvloop
+
+from tests.support.engine import Engine
+from tests.support.postgres import emptied_database, running_postgres
+from windlass.storage.database import Database
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -19,6 +23,28 @@ _FACTORIES: dict[str, Factory] = {
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Factory]:
-    """The loops for one test."""
+    """The loops for one test: those named in its module's `LOOPS`, else asyncio's own."""
     module = getattr(item, "module", None)
     return {name: _FACTORIES[name] for name in getattr(module, "LOOPS", ("asyncio",))}
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The DSN of a server for databases without any Windlass around them."""
+    with running_postgres() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def database(postgres: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """A migrated database that holds nothing."""
+    module = request.module.__name__.rpartition(".")[2]
+    opened = await Database.open(await emptied_database(postgres, module))
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def engine(database: Database) -> Engine:
+    """What a worker does, on that database."""
+    return await Engine(database).open()

@@ -67,6 +67,7 @@ def submitted(server: WindlassServer, url: str) -> str:
 # ---------------------------------------------------------------- help
 
 
+@pytest.mark.alone
 def test_help_is_quick_and_names_every_command_and_exit_status() -> None:
     began = time.monotonic()
     done = alone("--help")

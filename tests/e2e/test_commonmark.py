@@ -9,7 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from tests.support.sdists import sdist
+from tests.support.downloads import sdist
 from windlass.html.document import Document
 from windlass.html.urls import resolve
 

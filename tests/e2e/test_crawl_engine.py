@@ -15,7 +15,6 @@ from uuid import uuid4
 import pytest
 
 from tests.support.engine import Engine
-from tests.support.postgres import emptied_database, running_postgres
 from tests.support.receiver import receiving
 from tests.support.smallsite import Reply, moved, page, plain, small_site
 from tests.support.trapsite import GENUINE, TrapSite
@@ -34,24 +33,6 @@ from windlass.wire.v1_crawl_body import read_crawl
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 DEEP = Bounds(max_discovery_depth=100)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with running_postgres() as dsn:
-        yield dsn
-
-
-@pytest.fixture
-async def dsn(server: str) -> str:
-    return await emptied_database(server)
-
-
-@pytest.fixture
-async def database(dsn: str) -> AsyncIterator[Database]:
-    opened = await Database.open(dsn)
-    yield opened
-    await opened.aclose()
 
 
 @pytest.fixture
@@ -108,13 +89,11 @@ class Crawler:
 
 
 @asynccontextmanager
-async def crawling(
-    engine: Engine, dsn: str, folder: Path, **settings: Any
-) -> AsyncIterator[Crawler]:
+async def crawling(engine: Engine, folder: Path, **settings: Any) -> AsyncIterator[Crawler]:
     """A worker that works."""
     wanted = replace(Settings(), data=folder, allow_addresses=LOOPBACK, **settings)
     stop = asyncio.Event()
-    working = asyncio.create_task(worker.run(wanted, dsn, "worker-9", stop))
+    working = asyncio.create_task(worker.run(wanted, engine.database.dsn, "worker-9", stop))
     try:
         yield Crawler(engine, wanted)
     finally:
@@ -132,10 +111,10 @@ def trapsite() -> Iterator[TrapSite]:
 
 
 async def test_every_genuine_page_of_a_trap_site_is_brought_and_no_trap_costs_more_than_a_handful(
-    engine: Engine, dsn: str, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     with trapsite() as site:
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             crawl = await crawler.start(site.base + "/", bounds=DEEP)
             done = await crawler.ended(crawl, within_s=120)
             assert done.state is State.SUCCEEDED
@@ -153,7 +132,7 @@ async def test_every_genuine_page_of_a_trap_site_is_brought_and_no_trap_costs_mo
 
 
 async def test_an_address_that_redirects_to_a_page_is_its_alias_and_no_page(
-    engine: Engine, dsn: str, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     site_of = {
         "/": page("/a", "/old-a", "/copy-of-a"),
@@ -162,7 +141,7 @@ async def test_an_address_that_redirects_to_a_page_is_its_alias_and_no_page(
         "/copy-of-a": page(head='<link rel="canonical" href="/a">', text="The one and only"),
     }
     with small_site(site_of) as site:
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             crawl = await crawler.start(site.base + "/")
             done = await crawler.ended(crawl)
             assert (done.total, done.completed) == (2, 2)
@@ -174,7 +153,7 @@ async def test_an_address_that_redirects_to_a_page_is_its_alias_and_no_page(
 
 
 async def test_a_page_that_only_a_redirect_leads_to_is_fetched_once(
-    engine: Engine, dsn: str, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     site_of = {
         "/": page("/in"),
@@ -183,18 +162,18 @@ async def test_a_page_that_only_a_redirect_leads_to_is_fetched_once(
         "/after": page("/target"),
     }
     with small_site(site_of) as site:
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             done = await crawler.ended(await crawler.start(site.base + "/"))
             assert done.total == 3
             assert site.count("/target") == 1
 
 
 async def test_the_same_text_under_another_address_is_a_page_and_noted(
-    engine: Engine, dsn: str, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     same = page(text="Word for word")
     with small_site({"/": page("/one", "/two"), "/one": same, "/two": same}) as site:
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             crawl = await crawler.start(site.base + "/")
             assert (await crawler.ended(crawl)).total == 3
             pages = {one.url.removeprefix(site.base): one for one in await crawler.pages(crawl)}
@@ -207,10 +186,10 @@ async def test_the_same_text_under_another_address_is_a_page_and_noted(
 # ---------------------------------------------------------------- limits and ends
 
 
-async def test_a_crawl_stops_at_its_limit(engine: Engine, dsn: str, tmp_path: Path) -> None:
+async def test_a_crawl_stops_at_its_limit(engine: Engine, tmp_path: Path) -> None:
     names = [f"/{letter}" for letter in "abcdefghij"]
     with small_site({"/": page(*names), **{name: page(text=name) for name in names}}) as site:
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             crawl = await crawler.start(site.base + "/", limit=4)
             done = await crawler.ended(crawl)
             assert (done.state, done.total, len(site.asked)) == (State.SUCCEEDED, 4, 5)
@@ -219,30 +198,30 @@ async def test_a_crawl_stops_at_its_limit(engine: Engine, dsn: str, tmp_path: Pa
 
 
 async def test_a_page_that_fails_is_a_failed_page_of_a_crawl_that_succeeds(
-    engine: Engine, dsn: str, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     with small_site({"/": page("/gone")}) as site:
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             done = await crawler.ended(await crawler.start(site.base + "/"))
             assert (done.state, done.completed, done.failed) == (State.SUCCEEDED, 1, 1)
 
 
 async def test_a_crawl_whose_start_page_cannot_be_fetched_fails(
-    engine: Engine, dsn: str, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     with small_site({}) as site:
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             done = await crawler.ended(await crawler.start(site.base + "/", sitemap="include"))
             assert (done.state, done.total, done.failed) == (State.FAILED, 1, 1)
 
 
 async def test_a_cancelled_crawl_stops_at_once_and_leaves_nothing_pending(
-    engine: Engine, dsn: str, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     names = [f"/{number}/x" for number in range(30)]
     with small_site({"/": page(*names)}) as site:
         site.slow.update(names)
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             crawl = await crawler.start(site.base + "/")
 
             async def spread() -> bool:
@@ -265,11 +244,11 @@ async def test_a_cancelled_crawl_stops_at_once_and_leaves_nothing_pending(
 
 
 async def test_a_crawl_ends_when_its_last_page_is_cancelled_by_itself(
-    engine: Engine, dsn: str, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     with small_site({"/": page("/slow")}) as site:
         site.slow.add("/slow")
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             crawl = await crawler.start(site.base + "/")
 
             async def found() -> CrawlPage | None:
@@ -287,7 +266,7 @@ async def test_a_crawl_ends_when_its_last_page_is_cancelled_by_itself(
 
 
 async def test_what_robots_txt_forbids_is_neither_fetched_nor_a_page(
-    engine: Engine, dsn: str, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     site_of = {
         "/robots.txt": plain("User-agent: *\nDisallow: /private\n"),
@@ -295,29 +274,27 @@ async def test_what_robots_txt_forbids_is_neither_fetched_nor_a_page(
         "/public": page("/private/b"),
     }
     with small_site(site_of) as site:
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             crawl = await crawler.start(site.base + "/")
             assert (await crawler.ended(crawl)).total == 2
             assert site.paths() == ["/", "/public", "/robots.txt"]
             assert (await crawler.notes(crawl)).excluded == 2
 
 
-async def test_an_operator_may_set_robots_txt_aside(
-    engine: Engine, dsn: str, tmp_path: Path
-) -> None:
+async def test_an_operator_may_set_robots_txt_aside(engine: Engine, tmp_path: Path) -> None:
     site_of = {"/robots.txt": plain("User-agent: *\nDisallow: /\n"), "/": page()}
     with small_site(site_of) as site:
-        async with crawling(engine, dsn, tmp_path, obey_robots=False) as crawler:
+        async with crawling(engine, tmp_path, obey_robots=False) as crawler:
             done = await crawler.ended(await crawler.start(site.base + "/"))
             assert done.completed == 1
 
 
 async def test_a_crawl_that_may_fetch_nothing_fails_and_says_why(
-    engine: Engine, dsn: str, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     site_of = {"/robots.txt": plain("User-agent: *\nDisallow: /\n"), "/": page()}
     with small_site(site_of) as site:
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             crawl = await crawler.start(site.base + "/")
             done = await crawler.ended(crawl)
             assert (done.state, done.failed) == (State.FAILED, 1)
@@ -326,8 +303,9 @@ async def test_a_crawl_that_may_fetch_nothing_fails_and_says_why(
             assert only.failure.code == "robots_denied"
 
 
+@pytest.mark.alone
 async def test_two_crawls_of_one_host_keep_its_crawl_delay_together(
-    engine: Engine, dsn: str, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     site_of = {
         "/robots.txt": plain("User-agent: *\nCrawl-delay: 0.5\n"),
@@ -339,7 +317,7 @@ async def test_two_crawls_of_one_host_keep_its_crawl_delay_together(
         "/2/d": page(),
     }
     with small_site(site_of) as site:
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             first = await crawler.start(site.base + "/")
             second = await crawler.start(site.base + "/2/")
             assert (await crawler.ended(first)).total == 3
@@ -351,7 +329,7 @@ async def test_two_crawls_of_one_host_keep_its_crawl_delay_together(
 
 
 async def test_pages_that_only_a_sitemap_names_are_found_through_nested_indexes(
-    engine: Engine, dsn: str, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     def urls(*paths: str) -> Reply:
         inner = "".join(f"<url><loc>{{base}}{path}</loc></url>" for path in paths)
@@ -369,7 +347,7 @@ async def test_pages_that_only_a_sitemap_names_are_found_through_nested_indexes(
         "/from-listed": page(),
     }
     with small_site(site_of) as site:
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             everything = await crawler.ended(await crawler.start(site.base, sitemap="include"))
             assert (everything.total, everything.completed) == (6, 6)
             only = await crawler.ended(await crawler.start(site.base, sitemap="only"))
@@ -382,12 +360,12 @@ async def test_pages_that_only_a_sitemap_names_are_found_through_nested_indexes(
 
 
 async def test_a_receiver_hears_of_the_start_each_page_and_the_end_in_this_order(
-    engine: Engine, dsn: str, tmp_path: Path
+    engine: Engine, tmp_path: Path
 ) -> None:
     names = [f"/{number}/p" for number in range(12)]
     site_of = {"/": page("/old", *names), **{name: page(text=name) for name in names}}
     with receiving() as receiver, small_site({**site_of, "/old": moved("/0/p")}) as site:
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             hook = Webhook(url=receiver.url("ok"), metadata={"team": "seo"})
             crawl = await crawler.start(site.base, delivery=DeliveryOptions(webhook=hook))
             await crawler.ended(crawl)
@@ -402,11 +380,9 @@ async def test_a_receiver_hears_of_the_start_each_page_and_the_end_in_this_order
             assert news[-1]["crawl"]["total"] == news[-1]["crawl"]["completed"] == 13
 
 
-async def test_a_receiver_hears_only_of_what_it_asked_for(
-    engine: Engine, dsn: str, tmp_path: Path
-) -> None:
+async def test_a_receiver_hears_only_of_what_it_asked_for(engine: Engine, tmp_path: Path) -> None:
     with receiving() as receiver, small_site({}) as site:
-        async with crawling(engine, dsn, tmp_path) as crawler:
+        async with crawling(engine, tmp_path) as crawler:
             hook = Webhook(url=receiver.url("ok"), events=("failed",))
             await crawler.start(site.base, delivery=DeliveryOptions(webhook=hook))
 

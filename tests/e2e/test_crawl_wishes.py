@@ -278,8 +278,8 @@ def events(receiver: Receiver, site: SmallSite) -> list[tuple[str, str]]:
 # ---------------------------------------------------------------- no pages
 
 HUGE = 4_000_000_000
-MUCH = 8_000_000
-"""Bytes; what the buffers of two sockets may take before anybody hangs up."""
+MUCH = 40_000_000
+"""Bytes; the buffers of sockets and of our own proxy take a few millions before anybody hangs up."""
 
 
 class _Huge(Handler):

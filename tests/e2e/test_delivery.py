@@ -42,6 +42,7 @@ def gaps(told: list[Received]) -> list[float]:
 # ---------------------------------------------------------------- tries
 
 
+@pytest.mark.alone
 def test_what_is_not_taken_is_tried_again_on_schedule(world: Delivering, origin: Origin) -> None:
     url = world.receiver.url("status", "twice", code=500, times=2)
     task_id = world.submit(origin.page("again"), callback_url=url)
@@ -75,6 +76,7 @@ def test_after_the_last_try_a_webhook_is_kept_as_failed(world: Delivering, origi
     assert (task.state, task.error) == ("success", None)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("code", [429, 503])
 def test_a_receiver_may_ask_for_more_time(world: Delivering, origin: Origin, code: int) -> None:
     url = world.receiver.url("status", f"after{code}", code=code, after=2, times=2)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from tests.support.engine import SETTINGS, Engine
-from tests.support.postgres import emptied_database, running_postgres
 from tests.support.waiting import eventually_async
 from windlass.model.delivery import Delivery, Sight, Upload, Webhook
 from windlass.model.page import Failure
@@ -25,24 +21,6 @@ ONLY_HOOK = Delivery(webhook=HOOK)
 DOWN = Failure("connection_refused", "no", retryable=True)
 DENIED = Failure("storage_denied", "no")
 LANE = "hook:{}:http://receiver.test:80/hook"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with running_postgres() as dsn:
-        yield dsn
-
-
-@pytest.fixture
-async def database(server: str) -> AsyncIterator[Database]:
-    opened = await Database.open(await emptied_database(server))
-    yield opened
-    await opened.aclose()
-
-
-@pytest.fixture
-async def engine(database: Database) -> Engine:
-    return await Engine(database).open()
 
 
 async def children(engine: Engine, parent: UUID) -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,7 +9,6 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.support.engine import Engine
-from tests.support.postgres import emptied_database, running_postgres
 from windlass.errors import InvalidRequest, NotFound, NotResendable
 from windlass.model.account import Account
 from windlass.model.delivery import Delivery, Sight, Upload, Webhook
@@ -39,24 +37,6 @@ REFUSED: dict[str, Any] = {
     "sight": Sight(status_code=500, duration_ms=7, answer="no"),
 }
 EVERY = DeliveryFilter()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with running_postgres() as dsn:
-        yield dsn
-
-
-@pytest.fixture
-async def database(server: str) -> AsyncIterator[Database]:
-    opened = await Database.open(await emptied_database(server))
-    yield opened
-    await opened.aclose()
-
-
-@pytest.fixture
-async def engine(database: Database) -> Engine:
-    return await Engine(database).open()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,29 +10,14 @@ import asyncpg
 import pytest
 
 from tests.support.engine import SETTINGS, Engine
-from tests.support.postgres import emptied_database, running_postgres
 from windlass.errors import GroupNotFound, IdempotencyConflict
 from windlass.model.account import Account
 from windlass.model.group import Group, Idempotency, NewGroup
 from windlass.model.task import State
 from windlass.storage import groups
-from windlass.storage.database import Database
 from windlass.storage.groups import Groups
 
 EVERY = slice(None)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with running_postgres() as dsn:
-        yield dsn
-
-
-@pytest.fixture
-async def engine(server: str) -> AsyncIterator[Engine]:
-    database = await Database.open(await emptied_database(server))
-    yield await Engine(database).open()
-    await database.aclose()
 
 
 @pytest.fixture

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
-import pytest
 
 from tests.support.engine import Engine
-from tests.support.postgres import new_database, running_postgres
+from tests.support.postgres import new_database
 from windlass.storage import migrate
 from windlass.storage.database import SCHEMA, Database
 from windlass.storage.migrate import steps
 from windlass.storage.queue import install
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with running_postgres() as dsn:
-        yield dsn
 
 
 async def catalogue(dsn: str) -> list[tuple[Any, ...]]:
@@ -46,9 +39,9 @@ async def catalogue(dsn: str) -> list[tuple[Any, ...]]:
         await connection.close()
 
 
-async def test_a_migrated_database_equals_a_fresh_one(server: str) -> None:
-    fresh = await new_database(server)
-    stepped = await new_database(server)
+async def test_a_migrated_database_equals_a_fresh_one(postgres: str) -> None:
+    fresh = await new_database(postgres)
+    stepped = await new_database(postgres)
     await migrate(fresh)
     await migrate(stepped, from_steps=True)
     assert await catalogue(fresh) == await catalogue(stepped)
@@ -78,10 +71,10 @@ async def of_the_first_version(dsn: str) -> None:
         await connection.close()
 
 
-async def test_a_database_of_the_first_version_goes_on_with_its_tasks(server: str) -> None:
-    dsn = await new_database(server)
+async def test_a_database_of_the_first_version_goes_on_with_its_tasks(postgres: str) -> None:
+    dsn = await new_database(postgres)
     await of_the_first_version(dsn)
-    fresh = await new_database(server)
+    fresh = await new_database(postgres)
     await migrate(fresh)
     await migrate(dsn)
     assert await catalogue(dsn) == await catalogue(fresh)
@@ -97,7 +90,7 @@ async def test_a_database_of_the_first_version_goes_on_with_its_tasks(server: st
     assert counts == {"succeeded": 5, "failed": 1, "cancelled": 1}
 
 
-async def test_processes_that_migrate_at_once_do_not_collide(server: str) -> None:
-    dsn = await new_database(server)
+async def test_processes_that_migrate_at_once_do_not_collide(postgres: str) -> None:
+    dsn = await new_database(postgres)
     versions = await asyncio.gather(*(migrate(dsn) for _ in range(8)))
     assert len(set(versions)) == 1

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.documents import ROOT, fenced, snippets
-from tests.support.npm import npm_package
+from tests.support.downloads import npm_package
 from windlass.storage.accounts import new_webhook_secret
 from windlass.webhooks.signing import signatures
 

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.support.debian import unpacked
+from tests.support.downloads import debian_package
 from tests.support.loopback import accepts, free_port
 from tests.support.processes import tree
 from tests.support.waiting import eventually
@@ -63,7 +63,7 @@ _SERVER = """
 def nginx_binary() -> str:
     """Path of an nginx that runs here."""
     found = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
-    return found or str(unpacked("nginx") / "usr/sbin/nginx")
+    return found or str(debian_package("nginx") / "usr/sbin/nginx")
 
 
 class Nginx:

@@ -19,7 +19,6 @@ from windlass.storage.embedded import EmbeddedPostgres
 from windlass.storage.embedded.config import ADMIN, ROLE
 
 _NUMBERS = itertools.count(1)
-_SHARED = "emptied"
 
 
 @contextmanager
@@ -65,17 +64,18 @@ async def new_database(server: str) -> str:
     return _in_database(server, name)
 
 
-async def emptied_database(server: str) -> str:
-    """The DSN of a migrated database that holds nothing. One test at a time may use it."""
-    dsn = _in_database(server, _SHARED)
+async def emptied_database(server: str, name: str) -> str:
+    """The DSN of the migrated database of this name, which holds nothing. One test at a time may
+    use it; what the planner knows about its tables stays from test to test."""
+    dsn = _in_database(server, name)
     connection = await asyncpg.connect(server)
     try:
         known = "SELECT 1 FROM pg_database WHERE datname = $1"
-        exists = await connection.fetchval(known, _SHARED)
+        exists = await connection.fetchval(known, name)
     finally:
         await connection.close()
     if not exists:
-        await _create(server, _SHARED)
+        await _create(server, name)
         await migrate(dsn)
     await _empty(dsn)
     return dsn

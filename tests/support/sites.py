@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.support.debian import unpacked
+from tests.support.downloads import debian_package
 from tests.support.nginx import Nginx
 
 _FOLDERS = {
@@ -46,7 +46,7 @@ class Site:
 @contextmanager
 def serving(*packages: str) -> Iterator[dict[str, Site]]:
     """Sites by package name, until the context ends."""
-    folders = {package: unpacked(package) / _FOLDERS[package] for package in packages}
+    folders = {package: debian_package(package) / _FOLDERS[package] for package in packages}
     with TemporaryDirectory(prefix="windlass-nginx-") as run:
         server = Nginx(folders, Path(run))
         try:

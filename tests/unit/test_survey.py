@@ -1,4 +1,4 @@
-"""Picking and merging for a map: what belongs to a site, under which name, and what is read next."""
+"""Picking and merging for a map: what is part of a site, under which name, and what is read."""
 
 from __future__ import annotations
 
@@ -160,6 +160,14 @@ def test_a_trap_is_stopped_and_named() -> None:
     assert any("/calendar" in note and "nothing new" in note for note in notes)
 
 
+def test_a_chain_without_end_is_followed_as_deep_as_crawls_go() -> None:
+    one = survey()
+    chain = [seen("/", "/n")] + [seen("/n" + "x" * n, "/n" + "x" * (n + 1)) for n in range(99)]
+    mapped(chain, one)
+    assert len(paths(one)) == 21
+    assert one.answer()[1] == ("pages more than 20 clicks from the start page are left out",)
+
+
 def test_the_limit_ends_it() -> None:
     one = survey(limit=3)
     start = seen("/", *(f"/{name}" for name in "abcdef"))
@@ -213,7 +221,7 @@ def loc(path: str, more: str = "") -> str:
     return f"<loc>{path if '://' in path else BASE + path}</loc>{more}"
 
 
-def test_listed_pages_are_named_but_not_read() -> None:
+def test_listed_pages_are_read_after_those_that_none_lists() -> None:
     one = survey()
     start = seen("/", "/a", "/unlisted")
     one.look_at_start(start, anything)
@@ -222,11 +230,25 @@ def test_listed_pages_are_named_but_not_read() -> None:
     one.set_out(start, anything)
     assert read.is_sitemap and paths(one) == ["/", "/a", "/unlisted", "/b"]
     assert titles(one)["/b"] == ("What happened", "")
-    unread: list[Candidate] = []
+    assert [page.url.removeprefix(BASE) for page in in_order(one)] == ["/unlisted", "/a", "/b"]
+
+
+def in_order(one: Survey) -> list[Candidate]:
+    """The pages that would be read, all of them lost."""
+    found = []
     while (page := one.next()) is not None:
-        unread.append(page)
+        found.append(page)
         one.lost(page)
-    assert [page.url.removeprefix(BASE) for page in unread] == ["/unlisted"]
+    return found
+
+
+def test_a_listed_page_that_is_gone_stays_and_leads_to_others() -> None:
+    one = survey()
+    start = seen("/", "/gone")
+    one.look_at_start(start, anything)
+    sitemap(one, urlset(loc("/a"), loc("/dead")))
+    mapped([start, seen("/a", "/b"), seen("/b")], one)
+    assert sorted(paths(one)) == ["/", "/a", "/b", "/dead"]
 
 
 def test_only_sitemaps_name_nothing_else() -> None:

@@ -500,9 +500,9 @@ def test_secrets_of_deliveries_are_hidden_wherever_they_stand() -> None:
 
 @pytest.mark.parametrize("text", ["?" * 2_000_000, "?" + "auth" * 500_000, "&a=b" * 500_000])
 def test_hiding_takes_no_longer_than_a_request_is_long(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     extract({"callback_url": "https://r.test/" + text}, asynchronous=False)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 # ---------------------------------------------------------------- types and whatever comes

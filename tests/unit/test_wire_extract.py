@@ -301,9 +301,9 @@ def test_problems_are_capped_and_found_quickly_in_large_bodies() -> None:
     many = {"formats": ["x"] * 20, "headers": {f"h{n}": n for n in range(200)}}
     assert len(wrong(many)) == 100
     huge = {"cookies": [{"value": 5}] * 100_000, "headers": {str(n): [5] for n in range(100_000)}}
-    started = time.perf_counter()
+    started = time.process_time()
     assert wrong(huge) == {"/cookies": "maxItems", "/headers": "maxProperties"}
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_unknown_fields_are_not_listed_without_end() -> None:

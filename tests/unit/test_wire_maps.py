@@ -1,4 +1,4 @@
-"""Dialect v1's map: what its body means, which bodies are refused, what is answered (section 11)."""
+"""Dialect v1's map: what its body means, which are refused, what is answered (section 11)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def start(
 ) -> None:
     """Starts a crawl with options "name=value" and prints its id; with `wait` stays until it has
     ended and shows it. Raises TargetError if it failed."""
-    body = {**_read_options(options), **body}
+    body = {**read_options(options), **body}
     crawl = asyncio.run(_start(settings_of(data), body, wait, quiet=as_json))
     if wait or as_json:
         _show(crawl, as_json)
@@ -43,7 +43,7 @@ def start(
         write_text(crawl["crawl_id"])
 
 
-def _read_options(options: Sequence[str]) -> dict[str, Any]:
+def read_options(options: Sequence[str]) -> dict[str, Any]:
     """Values as JSON where they are, else as text; patterns in a list. Raises SettingsError."""
     read: dict[str, Any] = {}
     for option in options:

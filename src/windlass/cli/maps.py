@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from windlass.cli.client import connect, settings_of
+from windlass.cli.crawls import read_options
 from windlass.cli.output import note, print_json, print_table, progress
 from windlass.settings import Settings
 
 
-def show_map(body: Mapping[str, Any], as_json: bool, data: Path | None) -> None:
-    """Prints the URLs of a site: with their titles on a terminal, one a line in a pipe."""
+def show_map(
+    body: Mapping[str, Any], options: Sequence[str], as_json: bool, data: Path | None
+) -> None:
+    """Prints the URLs of a site: with their titles on a terminal, one a line in a pipe. `options`
+    are "name=value"."""
     url = str(body["url"])
-    body = {**body, "url": url if "://" in url else f"https://{url}"}
+    body = {**read_options(options), **body, "url": url if "://" in url else f"https://{url}"}
     answer = asyncio.run(_map(settings_of(data), body, quiet=as_json))
     if as_json:
         print_json(answer)

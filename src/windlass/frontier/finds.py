@@ -91,11 +91,15 @@ class Finds:
             self._counts[place] += 1
             self._characters += len(page.url)
 
-    def list(self, page: Identity) -> None:
+    def enlist(self, page: Identity) -> None:
         """Enters a page of the site that a sitemap lists."""
         self.add(page, Place.SITE)
         if page.key in self._finds:
             self._finds[page.key].listed = True
+
+    def all_listed(self) -> list[str]:
+        """URLs that sitemaps list, in the order in which they were found."""
+        return [find.url for find in self._finds.values() if find.listed]
 
     def drop(self, key: bytes) -> None:
         """Takes a page out for good: it is another's address, or not there."""

@@ -54,8 +54,9 @@ def fingerprint(text: str, url: str) -> Fingerprint:
 
 
 def _sketch(lines: set[bytes]) -> bytes:
-    hashed = [crc32(line) << 32 | min(len(line), _MOST) for line in lines if len(line) > 1]
-    return array("Q", sorted(hashed)[:_SKETCHED]).tobytes()
+    sizes = dict(zip(map(crc32, lines), map(len, lines), strict=True))
+    chosen = [unit << 32 | min(sizes[unit], _MOST) for unit in sorted(sizes)[:_SKETCHED]]
+    return array("Q", chosen).tobytes()
 
 
 def is_unlike(sketch: bytes, other: bytes) -> bool:

@@ -49,7 +49,7 @@ class Outward:
         return candidate
 
     def start(self, page: Candidate) -> None:
-        """Counts the start page, which is read whatever the rules say."""
+        """Counts a page that is read whatever the rules say."""
         count(page.families, self._standings, admitted=1)
 
     def again(self, page: Candidate) -> None:

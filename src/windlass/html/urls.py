@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
 import ada_url
 
 _WEB = ("http:", "https:")
-
+_BARE = re.compile(r"https?:(?!//)", re.IGNORECASE)
 
 _CACHED_LENGTH = 512
 
@@ -47,14 +48,14 @@ class Resolver:
 
     def __init__(self, base: str) -> None:
         self._base = base
-        path = base.partition("#")[0].partition("?")[0]
-        self._folder = path[: path.rfind("/") + 1] if is_web(base) else base
+        self._folder = (resolve(base, ".") or base) if is_web(base) else base
 
     def __call__(self, reference: str) -> Target:
         """Where `reference` leads."""
         if len(reference) > _CACHED_LENGTH:
             return _target(self._base, reference)
-        # "", "?query" and "#fragment" keep the page's own name; a name starts from its folder.
-        if reference[:1].isalnum():
+        # "", "?query" and "#fragment" keep the page's own name, and so does a bare scheme; a name
+        # starts from its folder.
+        if reference[:1].isalnum() and not _BARE.match(reference):
             return _cached_target(self._folder, reference)
         return _cached_target(self._base, reference)

@@ -99,7 +99,10 @@ class ReadSitemaps:
     async def _first(self, start: str) -> Left:
         robots = (await self._robots.of(start)).robots
         sources = listed(robots_url(start), robots)
-        return Left(sources) if sources else Left(guessed(start), guesses=True)
+        if sources:
+            return Left(sources)
+        places = tuple(one for one in guessed(start) if robots.allows(one.url))
+        return Left(places, guesses=True)
 
     def _after(
         self, task: Task, left: Left, rest: list[Source], more: list[Source]

@@ -7,6 +7,7 @@ one task that has one place in its host's lane, so it never has more than one re
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -34,6 +35,8 @@ _ROUNDING_OFF_S = 5.0
 _START_SHARE = 0.6
 """Of the time, what the start page may take: its sitemaps may answer when it does not."""
 _PAGE_S = 30.0
+_PATIENCE_S = 3.0
+"""A sitemap is taken to be complete when the pages that it lists name no others for so long."""
 _REFUSED_IN_A_ROW = 3
 """Answers 429 or 503, or none at all, after which a site is left alone."""
 _SLOW_DOWN = frozenset({429, 503})
@@ -42,6 +45,23 @@ _GONE = frozenset({404, 410})
 
 class _TimeIsUp(Exception):  # noqa: N818 - an ending, no error
     """What is found until now is the answer."""
+
+
+class _News:
+    """Whether pages that a sitemap lists still lead to any that none does."""
+
+    def __init__(self, survey: Survey, clock: Callable[[], float]) -> None:
+        self._survey = survey
+        self._clock = clock
+        self._named = -1
+        self._since = 0.0
+
+    @property
+    def are_old(self) -> bool:
+        """Whether there were none for a while. Asked for the first time, there just were some."""
+        if self._survey.named > self._named:
+            self._named, self._since = self._survey.named, self._clock()
+        return self._clock() - self._since > _PATIENCE_S
 
 
 class Map:
@@ -156,7 +176,8 @@ class _Trip:
         robots = await self._rules(start)
         found = await self._read_all(listed(robots_url(start), robots), guesses=False)
         if not found:
-            found = await self._read_all(guessed(start), guesses=True)
+            likely = tuple(one for one in guessed(start) if robots.allows(one.url))
+            found = await self._read_all(likely, guesses=True)
         if not found and self._plan.sitemap == "only":
             self.survey.warn("the site has no sitemap that can be read")
 
@@ -187,11 +208,12 @@ class _Trip:
     # ------------------------------------------------------------ other pages
 
     async def _read_pages(self) -> None:
-        """Reads what no sitemap lists, breadth first, until nothing is left or the map is full."""
-        refused = 0
+        """Reads pages until none is left or the map is full: breadth first what no sitemap lists,
+        and the others as long as that brings something."""
+        refused, news = 0, _News(self.survey, self._clock)
         while not self.survey.full:
             page = await asyncio.to_thread(self.survey.next)
-            if page is None:
+            if page is None or (page.listed and news.are_old):
                 return
             robots = await self._rules(page.url)
             if not robots.allows(page.url):

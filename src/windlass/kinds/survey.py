@@ -6,7 +6,7 @@ which pages are read (frontier/outward.py). Must not wait for anything; it may r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -32,7 +32,9 @@ from windlass.site.listing import Listing
 Allowed = Callable[[str], bool]
 """Whether robots.txt lets a URL be fetched, as far as that is known."""
 
-_WHOLE_SITE = Bounds(crawl_entire_domain=True, max_discovery_depth=1_000_000)
+_DEEPEST = 20
+"""Clicks from the start page, as for crawls: some sites go on for ever, page after page."""
+_WHOLE_SITE = Bounds(crawl_entire_domain=True, max_discovery_depth=_DEEPEST)
 _FAMILIES_NAMED = 10
 _MOST_URLS = 300_000
 """URLs of the site that are remembered, be they in the answer or not."""
@@ -106,8 +108,10 @@ class Survey:
         self._warnings = list(plan.warnings)
         self._forbidden: set[bytes] = set()
         self._cut = False
+        self._too_deep = False
         self._read: set[bytes] = set()
         self._queued: set[bytes] = set()
+        self._listed: Iterator[str] | None = None
         self._sketches: dict[bytes, bytes] = {}
         self._waiting: dict[bytes, list[tuple[bytes, bytes]]] = {}
 
@@ -143,6 +147,8 @@ class Survey:
             notes.append("the URLs have so much text that not all of them are in the answer")
         if self._endless:
             notes.append("the site names more URLs than a map can remember")
+        if self._too_deep:
+            notes.append(f"pages more than {_DEEPEST} clicks from the start page are left out")
         if self._cut:
             notes.append("a sitemap was too long or damaged: what could be read of it is here")
         if self._forbidden:
@@ -187,7 +193,7 @@ class Survey:
             if not allowed(one.url):
                 self._forbidden.add(one.key)
                 continue
-            self._finds.list(one)
+            self._finds.enlist(one)
             self._finds.tell(one.key, Source.SITEMAP, entry.title, entry.description)
         if listing.is_sitemap and (page.failure is not None or listing.cut):
             self._cut = True
@@ -200,13 +206,28 @@ class Survey:
 
     # ------------------------------------------------------------ pages
 
+    @property
+    def named(self) -> int:
+        """How many URLs of the site were found that no sitemap lists."""
+        return len(self._queued)
+
     def next(self) -> Candidate | None:
-        """The page to read now, None when none is left."""
+        """The page to read now, None when none is left: what no sitemap lists before the rest."""
         page = self._outward.next()
         while page is not None and page.key in self._read:  # a redirect has shown it
             self._outward.settle(page, ())
             page = self._outward.next()
-        return page
+        return page or self._next_listed()
+
+    def _next_listed(self) -> Candidate | None:
+        if self._listed is None:
+            self._listed = iter(self._finds.all_listed())
+        for url in self._listed:
+            for page in self._frontier.listed([url]).candidates:
+                if page.key not in self._read and page.key in self._finds:
+                    self._outward.start(page)
+                    return page
+        return None
 
     def again(self, page: Candidate) -> None:
         """The page did not come; it is the next once more."""
@@ -217,14 +238,16 @@ class Survey:
         self._outward.settle(page, ())
 
     def gone(self, page: Candidate) -> None:
-        """The site says that there is no such page."""
-        self._finds.drop(page.key)
+        """The site says that there is no such page. Its sitemap may know better."""
+        if not self._finds.listed(page.key):
+            self._finds.drop(page.key)
         self._outward.settle(page, ())
 
     def forbid(self, page: Candidate) -> None:
         """robots.txt keeps the page from us."""
         self._forbidden.add(page.key)
-        self.gone(page)
+        self._finds.drop(page.key)
+        self._outward.settle(page, ())
 
     def absorb(self, page: Candidate, seen: Visited, allowed: Allowed) -> None:
         """Enters what a page says of itself, and where it leads."""
@@ -248,6 +271,8 @@ class Survey:
         alias = self._weigh(here.key, canonical, seen.sketch) or alias
         links = [*([canonical.url] if canonical else ()), *(one.url for one in self._shown(seen))]
         named = self._frontier.follow(links, page).candidates
+        if page.depth >= _DEEPEST:
+            self._too_deep |= any(self._is_new(link) for link in links)
         fresh = self._permitted([one for one in named if self._is_unread(one.key)], allowed)
         self._outward.settle(page, fresh, seen.fingerprint, alias=alias)
         self._links(seen, allowed, None)
@@ -256,6 +281,10 @@ class Survey:
         """Whether a page is to be read, and is not yet among those that wait for it."""
         done = key in self._read or key in self._queued or self._finds.dropped(key)
         return not done and not self._finds.listed(key)
+
+    def _is_new(self, url: str) -> bool:
+        page = self._own(url)
+        return page is not None and page.key not in self._finds and self._is_unread(page.key)
 
     def _permitted(self, pages: list[Candidate], allowed: Allowed) -> list[Candidate]:
         self._forbidden.update(one.key for one in pages if not allowed(one.url))

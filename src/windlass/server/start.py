@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,7 +28,8 @@ ROLES = ("api", "worker")
 BACKLOG = 2048
 _POSTGRES = ("postgres", "postgresql")
 
-_ALWAYS = ("windlass.server.roles", "windlass.server.keeper")
+_FIRST = ("windlass.server.roles", "windlass.server.keeper", "windlass.server.supervisor")
+"""What the keeper needs, which starts the database while all else is loaded."""
 _LOADED = {
     "api": ("windlass.api.app", "windlass.server.http", "windlass.service", "httptools"),
     "worker": (
@@ -72,7 +74,7 @@ def serve(settings: Settings, roles: frozenset[str] = frozenset(ROLES)) -> int:
     files = process.allow_many_files()
     listeners = _listen(settings) if "api" in roles else ()
     _share_metrics(settings.data / "metrics")
-    _load(roles)
+    _load(_FIRST)
     return _supervise(settings, roles, key, listeners, files)
 
 
@@ -100,7 +102,8 @@ def _supervise(
         sys.stdout.flush()
 
     body = Roles(settings, key, listeners, files).body
-    plan = Plan(tuple(slots), body, announce, settings.grace, listeners)
+    names = [name for role in sorted(roles) for name in _LOADED[role]]
+    plan = Plan(tuple(slots), body, announce, settings.grace, listeners, load=lambda: _load(names))
     return Supervisor(plan).run()
 
 
@@ -157,8 +160,8 @@ def _share_metrics(folder: Path) -> None:
     values.ValueClass = values.MultiProcessValue(process.name)  # type: ignore[no-untyped-call]
 
 
-def _load(roles: frozenset[str]) -> None:
-    for name in (*_ALWAYS, *(name for role in sorted(roles) for name in _LOADED[role])):
+def _load(names: Iterable[str]) -> None:
+    for name in names:
         importlib.import_module(name)
     # What is loaded is never collected: looking at it would unshare its pages.
     gc.collect()

@@ -93,13 +93,15 @@ class Birth:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. `body` runs a child until it ends and returns its exit status."""
+    """What to run. `body` runs a child until it ends and returns its exit status; `load` brings
+    in what children other than the keeper need, while that starts the database."""
 
     slots: tuple[Slot, ...]
     body: Callable[[Birth], int]
     announce: Callable[[], None]
     grace_s: float
     listeners: tuple[socket.socket, ...] = ()
+    load: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -132,6 +134,8 @@ class Supervisor:
         self._take_signals()
         self._due[KEEPER] = time.monotonic()
         try:
+            self._start_due()
+            self.plan.load()
             while not self._finished():
                 self._turn()
         finally:

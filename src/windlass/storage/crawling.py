@@ -194,8 +194,10 @@ class Crawling:
     def _bring(self, pages: Pages, visit: Visit, task_id: UUID, turn: int) -> bool:
         """Files the page that a page names as canonical, if nobody has heard of it; whether that
         will be fetched."""
+        if not visit.canonical or visit.fingerprint is None or self._room <= 0:
+            return False
         one = next((one for one in visit.found if one.key == visit.canonical), None)
-        if one is None or visit.fingerprint is None or self._room <= 0 or pages.knows(one):
+        if one is None or pages.knows(one):
             return False
         sifted = sift([one], self._standings, turn)
         if sifted.verdicts[0].decision == "stop":

@@ -105,6 +105,6 @@ def test_far_down_is_not_looked_at() -> None:
 )
 def test_hostile_markup_takes_no_time(unit: bytes) -> None:
     page = b"refresh" + unit * (65_536 // len(unit))
-    began = time.perf_counter()
+    began = time.process_time()
     refresh_target(URL, "text/html", "", page)
-    assert time.perf_counter() - began < 0.2
+    assert time.process_time() - began < 0.2

@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from windlass.frontier.identity import KEY_BYTES, identify, sameness
+from windlass.html.urls import Resolver
 
 RULES = sameness(["utm_*", "gclid", "fbclid"])
-VECTORS = Path(__file__).parent / "vectors" / "urltestdata.json"
+VECTORS = Path(__file__).parent / "vectors"
+
+
+def vectors(name: str) -> list[dict[str, Any]]:
+    """The standard's own cases, of one file."""
+    cases: list[dict[str, Any]] = json.loads((VECTORS / name).read_text("utf-8"))
+    return cases
 
 
 def key(url: str) -> bytes:
@@ -123,7 +131,7 @@ def test_what_is_no_page_has_no_identity(url: str) -> None:
 
 def test_every_web_address_of_the_standards_vectors_is_read_as_a_browser_reads_it() -> None:
     count = 0
-    for case in json.loads(VECTORS.read_text("utf-8")):
+    for case in vectors("urltestdata.json"):
         identity = identify(str(case["input"]), sameness([]))
         if case.get("failure"):
             assert identity is None, case
@@ -138,6 +146,31 @@ def test_every_web_address_of_the_standards_vectors_is_read_as_a_browser_reads_i
         wanted = href.partition("#")[0]
         assert identity.url == (wanted[:-1] if wanted.endswith("?") else wanted), case
     assert count > 100
+
+
+def test_every_reference_of_the_standards_vectors_is_resolved_as_a_browser_resolves_it() -> None:
+    cases = vectors("urltestdata-based.json")
+    assert len(cases) == 336
+    wrong = {
+        (case["base"], case["input"]): found
+        for case in cases
+        if (found := Resolver(case["base"])(case["input"]).url) != case.get("href", "")
+    }
+    assert wrong == {}
+
+
+def test_every_host_of_the_standards_vectors_is_read_as_a_browser_reads_it() -> None:
+    cases = vectors("toascii.json")
+    assert len(cases) == 87
+    for case in cases:
+        identity = identify(f"https://{case['input']}/x", sameness([]))
+        wanted = None if case["output"] is None else f"https://{case['output']}/x"
+        assert (identity and identity.url) == wanted, case
+
+
+@pytest.mark.parametrize("reference", ["a.html", "./a.html", "/a.html", "http:a.html"])
+def test_a_page_without_a_path_has_a_folder(reference: str) -> None:
+    assert Resolver("http://site.test")(reference).url == "http://site.test/a.html"
 
 
 def test_a_hostile_url_costs_little() -> None:

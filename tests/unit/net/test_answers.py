@@ -195,9 +195,9 @@ def test_hostile_heads_take_no_time() -> None:
         b"Content-Length: 1,",
     ):
         block = b"HTTP/1.1 200 OK\r\n" + unit * (262_144 // len(unit))
-        began = time.perf_counter()
+        began = time.process_time()
         parse_head(block)
-        assert time.perf_counter() - began < 0.5
+        assert time.process_time() - began < 0.5
 
 
 # ---------------------------------------------------------------- chunks

@@ -5,7 +5,7 @@ What they do lies in files of the same names one folder up, which are imported w
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -105,19 +105,18 @@ def extract(
 
 
 @app.command("map")
-def map_site(  # noqa: PLR0913 - one for each option of the command
+def map_site(
     url: Annotated[str, typer.Argument(metavar="URL", help="Where to start.")],
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Most URLs.")] = 5000,
-    sitemap: Annotated[
-        Literal["include", "only", "skip"],
-        typer.Option(help="Sitemaps and links, sitemaps only, links only."),
-    ] = "include",
-    domain: Annotated[
-        Literal["domain", "subdomain", "all"],
-        typer.Option(help="URLs of the host, of those below it too, or of any."),
-    ] = "all",
-    country: Annotated[str | None, typer.Option(help="Where to ask from, such as DE.")] = None,
-    locale: Annotated[str | None, typer.Option(help="Language to ask for, such as de-DE.")] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Another option of POST /v1/map, such as sitemap=only, domain_filter=domain or "
+            "country=DE; repeat.",
+        ),
+    ] = None,
     as_json: Json = False,
     data: Data = None,
 ) -> None:
@@ -127,10 +126,7 @@ def map_site(  # noqa: PLR0913 - one for each option of the command
     """
     from windlass.cli.maps import show_map
 
-    body = {"url": url, "limit": limit, "sitemap": sitemap, "domain_filter": domain}
-    given = {"country": country, "locale": locale}
-    body |= {name: value for name, value in given.items() if value}
-    show_map(body, as_json, data)
+    show_map({"url": url, "limit": limit}, options or [], as_json, data)
 
 
 @app.command()
