@@ -160,8 +160,7 @@ def test_a_longer_wish_fails_what_waits_and_says_how_long(start_server: StartSer
         assert len(site.asked) == 1
 
 
-def test_who_waits_for_an_answer_gets_the_refusal_at_once(start_server: StartServer) -> None:
-    server = start_server()
+def test_who_waits_for_an_answer_gets_the_refusal_at_once(server: WindlassServer) -> None:
     with busy_site(refusing_once("30")) as site, calling(server) as caller:
         began = time.monotonic()
         answer = caller.http.post("/v1/extract", json={"url": f"{site.url}/"})
@@ -197,9 +196,7 @@ def test_a_host_that_refuses_everything_is_asked_ever_more_slowly_and_given_up(
         assert len(first) < 12
 
 
-def test_a_page_refused_now_and_then_comes_all_the_same(start_server: StartServer) -> None:
-    server = start_server()
-
+def test_a_page_refused_now_and_then_comes_all_the_same(server: WindlassServer) -> None:
     def script(number: int, path: str) -> Answer:
         return Answer(503) if number % 5 == 0 else Answer()
 
@@ -208,8 +205,7 @@ def test_a_page_refused_now_and_then_comes_all_the_same(start_server: StartServe
         assert {caller.ended(task, within_s=50)["state"] for task in tasks} == {"success"}
 
 
-def test_an_answer_with_a_status_stays_when_its_tries_run_out(start_server: StartServer) -> None:
-    server = start_server()
+def test_an_answer_with_a_status_stays_when_its_tries_run_out(server: WindlassServer) -> None:
     with busy_site(lambda number, path: Answer(503)) as site, calling(server) as caller:
         task = caller.ended(caller.submit(f"{site.url}/"))
         assert (task["error_code"], task["status_code"]) == ("unexpected_status", 503)
@@ -236,7 +232,7 @@ def test_a_crawl_of_a_host_that_goes_down_ends_soon_and_the_host_gets_another_ch
             eventually(lambda: len(site.asked) > 20, "the crawl is under way")
         down = time.monotonic()
         ended = caller.crawl_ended(crawl_id)
-        assert time.monotonic() - down < 40
+        assert time.monotonic() - down < 60
         codes = Counter(task.get("error_code") for task in ended["tasks"])
         assert codes["host_down"] > 100, codes
         assert set(codes) <= {None, "host_down", "connection_refused", "connection_lost"}
@@ -249,9 +245,7 @@ def test_a_crawl_of_a_host_that_goes_down_ends_soon_and_the_host_gets_another_ch
         assert probe.json()["error_code"] == "host_down"
 
 
-def test_a_cancelled_crawl_uses_no_network_after_a_second(start_server: StartServer) -> None:
-    server = start_server()
-
+def test_a_cancelled_crawl_uses_no_network_after_a_second(server: WindlassServer) -> None:
     def script(number: int, path: str) -> Answer:
         if path == "/":
             links = "".join(f'<a href="/{n}/{name}">{n}</a>' for n, name in enumerate("abcdefgh"))
@@ -261,6 +255,8 @@ def test_a_cancelled_crawl_uses_no_network_after_a_second(start_server: StartSer
     with busy_site(script) as site, calling(server) as caller:
         crawl_id = caller.post("/v1/crawl", url=site.url + "/", sitemap="skip")["crawl_id"]
         eventually(lambda: len(site.asked) > 3 and len(site.sent) > 20, "pages drip")
+        holdups = caller.get(f"/v1/crawl/{crawl_id}")["holdups"]
+        assert "fetching" in {one["reason"] for one in holdups}
         caller.http.delete(f"/v1/crawl/{crawl_id}").raise_for_status()
         cancelled, asked = time.monotonic(), len(site.asked)
         _until_still(site)
@@ -268,8 +264,7 @@ def test_a_cancelled_crawl_uses_no_network_after_a_second(start_server: StartSer
         assert len(site.asked) == asked
 
 
-def test_a_cancelled_task_uses_no_network_after_a_second(start_server: StartServer) -> None:
-    server = start_server()
+def test_a_cancelled_task_uses_no_network_after_a_second(server: WindlassServer) -> None:
     with busy_site(lambda number, path: Answer(drips=True)) as site, calling(server) as caller:
         task_id = caller.submit(f"{site.url}/")
         eventually(lambda: len(site.sent) > 3, "the page drips")

@@ -61,8 +61,20 @@ SELECT name, standing FROM family WHERE group_id = $1 AND refused > 0
 ORDER BY refused DESC, name LIMIT $2;
 
 -- name: crawl_waiting_for
--- What a crawl waits for: running tasks first, those that began first among them.
-SELECT page.url FROM task JOIN page ON page.task_id = task.id
+-- What a crawl waits for, and why: running tasks first, those that began first among them.
+SELECT page.url, CASE
+        WHEN task.state = 'running' THEN 'fetching'
+        WHEN task.state = 'delivering' THEN 'storing'
+        WHEN closed.until > now() AND lane.quiet_until > now() THEN 'host_busy'
+        WHEN closed.until > now() THEN 'host_down'
+        WHEN task.failures > 0 THEN 'trying_again'
+        ELSE 'queued'
+    END AS reason,
+    CASE WHEN task.state IN ('delayed', 'waiting')
+        AND greatest(closed.until, task.run_at) > now()
+        THEN greatest(closed.until, task.run_at) END AS until
+FROM task JOIN page ON page.task_id = task.id LEFT JOIN lane ON lane.key = task.lane
+CROSS JOIN LATERAL (SELECT greatest(lane.open_until, lane.quiet_until) AS until) AS closed
 WHERE task.group_id = $1 AND task.finished_at IS NULL
 ORDER BY task.state <> 'running', task.started_at, task.run_at LIMIT $2;
 

@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 BEAT_S = 5.0
 RECOVER_S = 5.0
 TIDY_S = 60.0
+_IN_VAIN_S = 60.0
 _STORED_AHEAD = timedelta(hours=2)
 """Bytes are stored before their task ends: by longer when the database or a bucket is away."""
 
@@ -87,6 +88,7 @@ class Worker:
                     ("admit", self._admitting.keep_admitting()),
                     ("beat", _every(BEAT_S, self._beat)),
                     ("recover", _every(RECOVER_S, self._recover)),
+                    ("move on", _every(RECOVER_S, self._move_on)),
                     ("tidy", _every(TIDY_S, self._tidy)),
                     ("listen", self._listen()),
                     ("lag", metrics.watch_loop("worker")),
@@ -109,13 +111,12 @@ class Worker:
         if count := await self._admission.recover():
             log.warning("tasks_recovered", count=count)
             self._admitting.wake()
-        await self._move_on()
 
     async def _move_on(self) -> None:
         """Moves on what waits in vain: for hosts that are left alone, or in crawls without a task.
         The one makes more of the other: a crawl has most of its URLs still to come."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + RECOVER_S
+        until = loop.time() + _IN_VAIN_S
         failed, resumed = 0, 0
         while True:
             turned = await turn_away(self._database, self._settings)
