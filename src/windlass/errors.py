@@ -328,6 +328,20 @@ class NotAPage(TargetError):
     retryable = False
 
 
+class HostBusy(TargetError):
+    """The host asks to be left alone for now."""
+
+    code = "host_busy"
+    retryable = False
+
+
+class HostDown(TargetError):
+    """The host has not answered for a while."""
+
+    code = "host_down"
+    retryable = False
+
+
 class ProxyFailed(TargetError):
     """The configured proxy did not connect."""
 

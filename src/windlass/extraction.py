@@ -7,6 +7,7 @@ Extractor belongs to one event loop and serves many extractions at once.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -121,6 +122,7 @@ class Extractor:
         if plan.escalates and await self._needs_browser(request):
             plan = plan.rendered_only()
         page = await self._fetch(request, jar, plan)
+        answered_at = time.monotonic()
         read = await self._reader.read(page, request)
         return Extraction(
             url=page.url,
@@ -135,6 +137,7 @@ class Extractor:
             headers=page.headers,
             rendering=page.rendering,
             again=page.again,
+            answered_at=answered_at,
         )
 
     async def _fetch(self, request: ExtractRequest, jar: CookieJar, plan: DriverPlan) -> Page:
@@ -215,4 +218,6 @@ def _will_do(page: Page, request: ExtractRequest) -> bool:
         return _is_no_page(page)
     if _expected(page.status, request):
         return True
+    if page.header("retry-after") is not None:
+        return True  # it asks for no other attempt now
     return page.status not in _LOOKS_BLOCKED and page.status < 500

@@ -58,6 +58,7 @@ from windlass.net.endpoints import web_lane
 from windlass.settings import Settings
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
+from windlass.storage.closedlanes import turn_away
 from windlass.storage.crawls import Crawls
 from windlass.storage.database import CONNECTION_ERRORS, Database, retrying
 from windlass.storage.deliveries import FIRST, Deliveries
@@ -510,13 +511,20 @@ class Service:
             self._armed, self._urgent = [], []
             try:
                 await self._admission.arm([*armed, *urgent])
-                if urgent:
-                    await self._admission.admit_interactive(urgent)
+                await self._admit_urgent(urgent)
                 if armed:
                     await self._admission.admit()
             except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
                 # The tasks are safe; a worker's recovery arms their lanes.
                 log.warning("admission_deferred", reason=repr(error), tasks=len(armed + urgent))
+
+    async def _admit_urgent(self, lanes: Sequence[str]) -> None:
+        """Hands on what somebody waits for; who asks for a host that is left alone is told so."""
+        if not lanes:
+            return
+        closed = (await self._admission.admit_interactive(lanes)).closed
+        if closed:
+            await turn_away(self._database, self._settings, closed)
 
     async def _touch_keys(self) -> None:
         while True:

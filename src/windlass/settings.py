@@ -75,9 +75,18 @@ def parse_host_delays(text: str) -> dict[str, float]:
     return _by_host(text, parse_duration, least=0)
 
 
+def parse_account_counts(text: str) -> dict[str, int]:
+    """Whole numbers from 1 by account of "main=50,team=4"."""
+    return _by_name(text, int, least=1)
+
+
 def _by_host(text: str, read: Callable[[str], Number], least: int) -> dict[str, Number]:
+    return {host.lower(): value for host, value in _by_name(text, read, least).items()}
+
+
+def _by_name(text: str, read: Callable[[str], Number], least: int) -> dict[str, Number]:
     pairs = (part.split("=", 1) for part in text.split(",") if part.strip())
-    read_pairs = {host.strip().lower(): read(value) for host, value in pairs}
+    read_pairs = {name.strip(): read(value) for name, value in pairs}
     if any(value < least for value in read_pairs.values()):
         raise ValueError(text)
     return read_pairs
@@ -186,6 +195,10 @@ _HOST_COUNTS = (
     parse_host_counts,
     'comma-separated host=number pairs such as "example.com=2", each at least 1',
 )
+_ACCOUNT_COUNTS = (
+    parse_account_counts,
+    'comma-separated account=number pairs such as "main=50,team=4", each at least 1',
+)
 _HOST_DELAYS = (
     parse_host_delays,
     'comma-separated host=duration pairs such as "example.com=2,slow.test=500ms"',
@@ -275,6 +288,25 @@ class Settings:
         0.0, "Time between the starts of two tasks against one host.", _DURATION, least=0
     )
     host_delay_for: dict[str, float] = setting({}, "Overrides of host_delay by host.", _HOST_DELAYS)
+    host_down_after: float = setting(
+        30.0,
+        "Time a host may leave everything unanswered before what waits for it fails.",
+        _DURATION,
+        least=1,
+    )
+    retry_after_limit: float = setting(
+        900.0,
+        "Longest wish of a host to be left alone (Retry-After) that tasks wait for; with a longer "
+        "one, or when it has refused everything for so long, they fail.",
+        _DURATION,
+        least=0,
+    )
+    account_concurrency: int = setting(
+        0, "Pages that one account may have under way at a time; 0: no limit.", _INT, least=0
+    )
+    account_concurrency_for: dict[str, int] = setting(
+        {}, "Overrides of account_concurrency by account.", _ACCOUNT_COUNTS
+    )
     max_attempts: int = setting(
         3, "Starts of a task before a passing failure is final.", _INT, least=1
     )

@@ -200,7 +200,7 @@ async def test_interactive_work_starts_first_even_when_the_queue_is_full(
     await engine.admit_all()
     (task_id,) = await engine.accept(priority=Priority.INTERACTIVE, lane="web:other.test:80")
     assert (await engine.admission.admit()).admitted == 0
-    assert await engine.admission.admit_interactive(["web:other.test:80"]) == 1
+    assert (await engine.admission.admit_interactive(["web:other.test:80"])).admitted == 1
     assert UUID(bytes=(await engine.jobs())[0].payload) == task_id
 
 
@@ -242,7 +242,7 @@ async def test_urgent_work_of_one_host_leaves_room_for_that_of_another(database:
     for lane in lanes:
         await engine.accept(5, lane=lane)
         await engine.accept(lane=lane, priority=Priority.INTERACTIVE)
-    assert await engine.admission.admit_interactive(lanes) == 2
+    assert (await engine.admission.admit_interactive(lanes)).admitted == 2
     claimed = [await engine.claim(job) for job in await engine.jobs()]
     assert [task.priority for task in claimed] == [Priority.INTERACTIVE] * 2
 

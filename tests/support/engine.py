@@ -14,6 +14,7 @@ from windlass.settings import Settings
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
 from windlass.storage.database import Database
+from windlass.storage.lanes import patience_of
 from windlass.storage.maintenance import Maintenance
 from windlass.storage.outcomes import Finished, Outcomes
 from windlass.storage.tasks import Tasks
@@ -27,7 +28,7 @@ class Engine:
     def __init__(self, database: Database, settings: Settings = SETTINGS) -> None:
         self.database = database
         self.tasks = Tasks(database, "worker-1")
-        self.outcomes = Outcomes(database)
+        self.outcomes = Outcomes(database, patience_of(settings))
         self.admission = Admission(database, settings)
         self.maintenance = Maintenance(database, settings)
         self.account: Account

@@ -37,7 +37,9 @@ class World:
         self.sent = 0
         self.settled = 0
         self.database: Exception | None = None
-        self.kind = Extract(SimpleNamespace(settings=Settings(), tasks=self, extractor=self))  # type: ignore[arg-type]
+        self.kind = Extract(
+            SimpleNamespace(settings=Settings(), tasks=self, turns=self, extractor=self)
+        )  # type: ignore[arg-type]
 
     async def settle_start(self, task: Task) -> None:
         self.settled += 1

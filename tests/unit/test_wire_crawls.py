@@ -18,7 +18,7 @@ from nimble_python.types import (
 from nimble_python.types import crawl_run_params as sdk
 
 from windlass.errors import InvalidRequest
-from windlass.model.crawl import Crawl, CrawlNotes, CrawlPage, StoppedFamily
+from windlass.model.crawl import Crawl, CrawlNotes, CrawlPage, Holdup, StoppedFamily
 from windlass.model.delivery import Folder, Webhook
 from windlass.model.page import Failure
 from windlass.model.request import Place
@@ -382,7 +382,7 @@ def test_a_crawl_is_shown_flat_and_again_as_crawl() -> None:
         excluded=2,
         held=3,
         beyond=4,
-        waiting_for=(URL,),
+        holdups=(Holdup(URL, "host_busy", datetime(2026, 3, 1, tzinfo=UTC)),),
         stopped=(StoppedFamily("/cal/", "nothing new", 8, 90),),
     )
     body = json.loads(crawl_detail(crawl(), [page_slice([page()]), page_slice([failed])], notes))
@@ -398,6 +398,9 @@ def test_a_crawl_is_shown_flat_and_again_as_crawl() -> None:
         {"family": "/cal/", "reason": "nothing new", "fetched": 8, "refused": 90}
     ]
     assert body["waiting_for"] == [URL]
+    (holdup,) = body["holdups"]
+    assert (holdup["url"], holdup["reason"]) == (URL, "host_busy")
+    assert holdup["until"].endswith("Z")
     CrawlStatusResponse.model_validate(body, strict=True)
     msgspec.convert(body | {"crawl": copy}, CrawlDetail)
 

@@ -102,6 +102,10 @@ ADVICE: dict[str, str] = {
     "List it in `expected_status_codes` to count it as success.",
     "not_a_page": "A crawl brings pages; this URL is a file, so its body was not fetched. Get it "
     "with `/v1/extract`.",
+    "host_busy": "Come back when the message says; a synchronous call has it in `retry-after`, "
+    "too. Asynchronous tasks wait by themselves, up to `WINDLASS_RETRY_AFTER_LIMIT`.",
+    "host_down": "Check the host. Once a minute at most one page is let through to it; submit the "
+    "page again when it is back. The operator sets `WINDLASS_HOST_DOWN_AFTER`.",
     "proxy_failed": "The operator's proxy does not work: check the entries of `WINDLASS_PROXIES`.",
     "parse_timeout": "The page is too heavy to read. Ask for `html` only, or raise "
     "`WINDLASS_PARSE_TIMEOUT`.",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from datetime import UTC, datetime
 from functools import partial
 
 import msgspec
@@ -116,9 +118,11 @@ class Work:
         """The result, whatever the target's status; an error if the target gave no answer."""
         why = reason(task.state, task.failure)
         if why is not None and (task.status_code is None or task.kind == MAP):
-            return _sent(failure_envelope(why, task.id))
+            return _sent(failure_envelope(why, task.id, _left_s(task)))
         task, result = await self._service.results(call.account, task.id)
-        return Reply(result or empty_result(task))
+        left_s = _left_s(task)
+        headers = (("retry-after", str(math.ceil(left_s))),) if left_s else ()
+        return Reply(result or empty_result(task), headers=headers)
 
     async def _wait(self, call: Call, task: Task, budget_s: float) -> Task:
         """The task when it ends or time is up. A caller who hangs up takes queued work along."""
@@ -145,6 +149,13 @@ def linked(wanted: Submission, base: str) -> Submission:
 
 def _linked(delivery: DeliveryOptions | None, base: str) -> DeliveryOptions | None:
     return None if delivery is None else msgspec.structs.replace(delivery, base=base)
+
+
+def _left_s(task: Task) -> float:
+    """For how long the task's host wants to be left alone; 0 if it does not."""
+    if task.retry_at is None:
+        return 0.0
+    return max((task.retry_at - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def _sent(envelope: Envelope) -> Reply:

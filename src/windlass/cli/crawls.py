@@ -112,8 +112,8 @@ def _explain(crawl: dict[str, Any]) -> None:
     _warn(crawl)
     for family in crawl.get("stopped", ())[:_NAMED]:
         note(f"stopped: {family['family']} ({family['reason']})")
-    for url in crawl.get("waiting_for", ())[:_NAMED]:
-        note(f"waiting for: {url}")
+    for one in crawl.get("holdups", ())[:_NAMED]:
+        note(f"waiting for: {one['url']} ({one['reason'].replace('_', ' ')})")
     note(f"crawl {crawl['crawl_id']}: {_summary(crawl)}")
 
 

@@ -17,6 +17,7 @@ from windlass.storage.accounts import Accounts
 from windlass.storage.crawls import Crawls
 from windlass.storage.robots import RobotsRules
 from windlass.storage.tasks import Tasks
+from windlass.storage.turns import Turns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class Context:
     accounts: Accounts
     crawls: Crawls
     robots: RobotsRules
+    turns: Turns
     blobs: Blobs
     extractor: Extractor
 

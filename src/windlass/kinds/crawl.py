@@ -6,7 +6,6 @@ What it saw goes with the outcome; storage/crawling.py judges it in the transact
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -89,9 +88,8 @@ class FetchPage(Extract):
         if not kept.robots.allows(page.url):
             failed = Outcome(state=State.FAILED, failure=Failure.of(_denial(kept)))
             return self.give_up(task, msgspec.structs.replace(failed, visit=Visit(refused=True)))
-        if _too_early(task, kept):
-            return Outcome(state=State.QUEUED, counts=False)
-        return await super().handle(task)
+        asked_s = kept.robots.crawl_delay_s or 0.0  # may have come to light just now
+        return await super().handle(msgspec.structs.replace(task, gap_s=max(task.gap_s, asked_s)))
 
     async def _handle(self, task: Task, request: ExtractRequest) -> Outcome:
         formats = (*request.formats, "sighting")
@@ -175,12 +173,6 @@ def _denial(kept: KeptRobots) -> RobotsDenied:
     if kept.robots.standing == "unreachable":
         return RobotsDenied("The site's robots.txt cannot be read: nothing may be fetched for now.")
     return RobotsDenied()
-
-
-def _too_early(task: Task, kept: KeptRobots) -> bool:
-    """Whether the task started before its lane kept the time that the host asks for."""
-    delay = timedelta(seconds=kept.robots.crawl_delay_s or 0.0)
-    return bool(delay) and task.started_at is not None and task.started_at < kept.asked_at + delay
 
 
 def allowed(robots: RobotsKeeper, found: list[Candidate]) -> Found:

@@ -6,17 +6,20 @@ A sitemap is one fetch in its host's lane like any page; what is left goes with 
 from __future__ import annotations
 
 import asyncio
+import time
 from uuid import UUID
 
 import msgspec
 
-from windlass.errors import TargetError
+from windlass.errors import TargetError, UnexpectedStatus
 from windlass.frontier.links import Frontier
 from windlass.kinds import Context
+from windlass.kinds.courtesy import Answered, sign_of_failure, sign_of_page
 from windlass.kinds.crawl import Plans, allowed
+from windlass.kinds.extract import retry_delay
 from windlass.kinds.robots import RobotsKeeper
 from windlass.model.page import Failure, Page
-from windlass.model.task import NewTask, Outcome, State, Task
+from windlass.model.task import HostSign, NewTask, Outcome, State, Task
 from windlass.model.visit import Candidate, Visit
 from windlass.site.discovery import Source, guessed, listed
 from windlass.site.listing import Listing
@@ -25,6 +28,7 @@ from windlass.site.sitemaps import MAX_SITEMAPS
 from windlass.storage.crawlrows import sitemaps_task
 
 _FETCHED_WITHIN_S = 60.0
+_TURN_S = 2.0
 
 
 class Left(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -39,6 +43,8 @@ class ReadSitemaps:
     """Reads sitemaps of crawls."""
 
     def __init__(self, context: Context) -> None:
+        self._settings = context.settings
+        self._turns = context.turns
         self._extractor = context.extractor
         self._plans = Plans(context)
         self._robots = RobotsKeeper(context)
@@ -54,13 +60,23 @@ class ReadSitemaps:
             left = await self._first(start)
         if not left.sources:
             return Outcome(state=State.SUCCEEDED)
+        if not await self._turns.take(task.lane, _TURN_S):
+            return Outcome(state=State.QUEUED, counts=False)
         source, *rest = left.sources
         try:
             page = await self._extractor.fetch(source.url, _FETCHED_WITHIN_S)
         except TargetError as error:
             failure = Failure.of(error)
             after = self._after(task, left, rest, [])
-            return Outcome(state=State.FAILED, failure=failure, follow_ups=after)
+            sign = sign_of_failure(failure, _FETCHED_WITHIN_S, _FETCHED_WITHIN_S)
+            return Outcome(state=State.FAILED, failure=failure, follow_ups=after, host=sign)
+        sign = sign_of_page(
+            task, Answered(page.url, page.status, page.headers, page.failure, time.monotonic())
+        )
+        if sign.refused and self._may_wait(task, sign):
+            delay_s = max(sign.quiet_s, retry_delay(task))
+            refused = Failure.of(UnexpectedStatus(f"Unexpected status code {page.status}"))
+            return Outcome(state=State.QUEUED, failure=refused, retry_in_s=delay_s, host=sign)
         found, more, is_one = await asyncio.to_thread(
             _read, page, source, rules.frontier, rules.plan.limit
         )
@@ -72,7 +88,13 @@ class ReadSitemaps:
             status_code=page.status,
             visit=Visit(found=may, excluded=may_not),
             follow_ups=self._after(task, left, rest, more),
+            host=sign,
         )
+
+    def _may_wait(self, task: Task, sign: HostSign) -> bool:
+        settings = self._settings
+        tries_left = task.failures + 1 < settings.max_attempts
+        return tries_left and sign.quiet_s <= settings.retry_after_limit
 
     async def _first(self, start: str) -> Left:
         robots = (await self._robots.of(start)).robots

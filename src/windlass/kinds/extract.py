@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from windlass.errors import DatabaseUnavailable, EngineError, NotRepeated, TargetError
+from windlass.errors import DatabaseUnavailable, EngineError, HostBusy, NotRepeated, TargetError
 from windlass.kinds import Context
+from windlass.kinds.courtesy import Answered, note_of_wish, sign_of_failure, sign_of_page
 from windlass.model.page import Extraction, Failure
 from windlass.model.request import Cookie, ExtractRequest
-from windlass.model.task import Outcome, Priority, SessionUpdate, State, Task
+from windlass.model.task import HostSign, Outcome, Priority, SessionUpdate, State, Task
 from windlass.net.cookies import CookieJar
 from windlass.wire.v1_results import result_body
 
@@ -25,6 +26,8 @@ _NEVER_SENT = frozenset(
 _CUT_SHORT = frozenset({"body_truncated", "bad_encoding", "connection_lost"})
 
 _DATABASE_RETRY_S = 2.0
+_TURN_S = 2.0
+"""How long a slot is kept for a task whose turn has not come."""
 
 
 class Extract:
@@ -33,12 +36,15 @@ class Extract:
     def __init__(self, context: Context) -> None:
         self._settings = context.settings
         self._tasks = context.tasks
+        self._turns = context.turns
         self._extractor = context.extractor
         self._decoder = msgspec.json.Decoder(ExtractRequest)
 
     async def handle(self, task: Task) -> Outcome:
         """The page, or why there is none."""
         request = self._read(task)
+        if task.gap_s and not await self._turns.take(task.lane, _patience_s(task, request)):
+            return _later(task, request)
         if request.method not in _IDEMPOTENT:
             return await self._handle_once(task, request)
         return await self._handle(task, request)
@@ -82,15 +88,62 @@ class Extract:
         again = extraction.again
         if again is not None and failure is None and self._may_retry(task, request, again):
             return Outcome(state=State.QUEUED, failure=again, retry_in_s=retry_delay(task))
-        if extraction.partial and failure is not None and self._worth_again(task, request, failure):
-            return Outcome(state=State.QUEUED, failure=failure, retry_in_s=retry_delay(task))
-        return Outcome(
-            state=State.FAILED if extraction.failure else State.SUCCEEDED,
-            result=_render(task, request, extraction, extraction.failure),
-            status_code=extraction.status,
-            failure=extraction.failure,
-            session=_session_update(task, request, jar),
+        sign = sign_of_page(
+            task,
+            Answered(
+                extraction.url,
+                extraction.status,
+                extraction.headers,
+                failure,
+                extraction.answered_at,
+            ),
         )
+        delay_s = self._again_in_s(task, request, extraction, sign)
+        if delay_s is not None:
+            return Outcome(state=State.QUEUED, failure=failure, retry_in_s=delay_s, host=sign)
+        if failure is not None and sign.quiet_s:
+            failure, extraction = self._with_wish(task, failure, extraction, sign)
+        return Outcome(
+            state=State.FAILED if failure else State.SUCCEEDED,
+            result=_render(task, request, extraction, failure),
+            status_code=extraction.status,
+            failure=failure,
+            retry_in_s=sign.quiet_s if failure else 0.0,
+            session=_session_update(task, request, jar),
+            host=sign,
+        )
+
+    def _again_in_s(
+        self, task: Task, request: ExtractRequest, extraction: Extraction, sign: HostSign
+    ) -> float | None:
+        """In how many seconds to try again for a better answer; None if this one is what there is.
+
+        Who waits for the answer gets the host's refusal at once, and when to come back.
+        """
+        failure = extraction.failure
+        if failure is None:
+            return None
+        if extraction.partial:
+            return retry_delay(task) if self._worth_again(task, request, failure) else None
+        if not sign.refused or task.priority == Priority.INTERACTIVE:
+            return None
+        if sign.quiet_s > self._settings.retry_after_limit or request.method not in _IDEMPOTENT:
+            return None
+        # The caller's own time limit is for the page, not for the host's wish.
+        tries_left = task.failures + 1 < self._settings.max_attempts
+        return max(sign.quiet_s, retry_delay(task)) if tries_left else None
+
+    def _with_wish(
+        self, task: Task, failure: Failure, extraction: Extraction, sign: HostSign
+    ) -> tuple[Failure, Extraction]:
+        """The refusal with when to come back; of its own kind if that is why it is final."""
+        note = note_of_wish(sign.quiet_s)
+        noted = msgspec.structs.replace(extraction, warnings=(*extraction.warnings, note))
+        waits = task.priority != Priority.INTERACTIVE
+        if waits and sign.quiet_s > self._settings.retry_after_limit:
+            status = extraction.status
+            failure = Failure.of(HostBusy(f"The target answered {status}: {note}"))
+        return failure, noted
 
     def give_up(self, task: Task, outcome: Outcome) -> Outcome:
         """An outcome made by the worker, with a result that says what happened."""
@@ -108,10 +161,18 @@ class Extract:
         return await self._tasks.session_cookies(task.account_id, request.session.id)
 
     def _without_page(self, task: Task, request: ExtractRequest, failure: Failure) -> Outcome:
+        budget_s = self._settings.task_timeout
+        if request.timeout_ms is not None:
+            budget_s = min(budget_s, request.timeout_ms / 1000)
+        sign = sign_of_failure(failure, budget_s, self._settings.read_timeout)
         if failure.retryable and self._may_retry(task, request, failure):
-            return Outcome(state=State.QUEUED, failure=failure, retry_in_s=retry_delay(task))
+            delay_s = retry_delay(task)
+            return Outcome(state=State.QUEUED, failure=failure, retry_in_s=delay_s, host=sign)
         return Outcome(
-            state=State.FAILED, result=_render(task, request, None, failure), failure=failure
+            state=State.FAILED,
+            result=_render(task, request, None, failure),
+            failure=failure,
+            host=sign,
         )
 
     def _worth_again(self, task: Task, request: ExtractRequest, failure: Failure) -> bool:
@@ -124,6 +185,18 @@ class Extract:
         if request.timeout_ms is not None and not _time_left(task, request):
             return False
         return request.method in _IDEMPOTENT or failure.code in _NEVER_SENT
+
+
+def _patience_s(task: Task, request: ExtractRequest) -> float:
+    """What must not be sent twice cannot be given back without a trace."""
+    return _TURN_S if request.method in _IDEMPOTENT else task.deadline_s
+
+
+def _later(task: Task, request: ExtractRequest) -> Outcome:
+    if request.method in _IDEMPOTENT:
+        return Outcome(state=State.QUEUED, counts=False)
+    failure = Failure.of(HostBusy())
+    return Outcome(state=State.QUEUED, failure=failure, retry_in_s=task.gap_s)
 
 
 def retry_delay(task: Task) -> float:

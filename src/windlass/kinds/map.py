@@ -141,8 +141,6 @@ class _Trip:
         if not robots.allows(page.url):
             self.failure = await self._denial(robots)
             return None
-        if robots.crawl_delay_s and self._obeys:
-            await self._wait_turn()  # asking for robots.txt was a request, too
         try:
             seen = await self._extract(page, self._left() * _START_SHARE)
         except TargetError as error:
@@ -254,10 +252,6 @@ class _Trip:
 
     # ------------------------------------------------------------ asking
 
-    @property
-    def _obeys(self) -> bool:
-        return self._context.settings.obey_robots
-
     def _left(self) -> float:
         """Seconds that are left. Raises _TimeIsUp."""
         left = self._until - self._clock()
@@ -287,19 +281,19 @@ class _Trip:
     async def _wait_turn(self) -> None:
         """Waits until the lane lets one more request through."""
         left = self._left()
-        wait_s = await self._context.robots.turn(self._lane, left)
-        wait_s = max(wait_s, self._next_at - self._clock())
+        wait_s = self._next_at - self._clock()
         if wait_s > left:
             raise _TimeIsUp
         if wait_s > 0:
             await asyncio.sleep(wait_s)
+        if not await self._context.turns.take(self._lane, self._left()):
+            raise _TimeIsUp
         # On the host that a start page moved to there may be no lane.
         self._next_at = self._clock() + self._crawl_delay_s
 
     async def _extract(self, page: Candidate, most_s: float) -> Visited:
         """Raises TargetError if there is no answer, _TimeIsUp if there is none in time."""
-        if self.status is not None:  # the start page has the turn that started the task
-            await self._wait_turn()
+        await self._wait_turn()
         budget_s = min(most_s, self._left())
         request = msgspec.structs.replace(
             self._plan.request,

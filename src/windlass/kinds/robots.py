@@ -18,6 +18,10 @@ from windlass.storage.robots import KeptRobots
 _REMEMBERED_S = 30.0
 _REMEMBERED = 1000
 _ASKED_FOR_S = 20.0
+_TURN_S = 20.0
+_ROUNDING_UP_S = 5.0
+_ASKED_BY_OTHERS_S = 0.1
+"""How often to look whether another process has got its answer."""
 
 
 class RobotsKeeper:
@@ -27,6 +31,7 @@ class RobotsKeeper:
         self._agent = context.settings.robots_agent
         self._obeys = context.settings.obey_robots
         self._kept = context.robots
+        self._turns = context.turns
         self._extractor = context.extractor
         self._remembered: dict[str, tuple[KeptRobots, float]] = {}
         self._anything = KeptRobots(Robots(self._agent, "absent"), datetime.min.replace(tzinfo=UTC))
@@ -56,10 +61,20 @@ class RobotsKeeper:
         return kept if until > time.monotonic() else None
 
     async def _look_up(self, lane: str, url: str) -> KeptRobots:
-        kept = await self._kept.get(lane)
-        if kept is not None and kept.fresh and kept.robots.agent == self._agent:
-            return self._remember(lane, kept)
-        status, body, cache_control = await self._ask(url)
+        while True:
+            kept = await self._kept.get(lane)
+            if kept is not None and kept.fresh and kept.robots.agent == self._agent:
+                return self._remember(lane, kept)
+            if await self._kept.may_ask(lane, _ASKED_FOR_S + _TURN_S + _ROUNDING_UP_S):
+                break
+            await asyncio.sleep(_ASKED_BY_OTHERS_S)
+        try:
+            # Whether it comes or not: to ask for robots.txt is a fetch like the others.
+            await self._turns.take(lane, _TURN_S)
+            status, body, cache_control = await self._ask(url)
+        except BaseException:
+            await self._kept.stop_asking(lane)
+            raise
         fresh = rules_of(status, body, self._agent)
         last = kept.robots if kept and kept.robots.standing != "unreachable" else None
         robots = in_force(fresh, last, kept.unreachable_s if kept else 0.0)

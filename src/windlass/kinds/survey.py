@@ -23,11 +23,11 @@ from windlass.model.map import MapLink, MapPlan
 from windlass.model.outline import Outline, PageLink
 from windlass.model.page import Failure, Page
 from windlass.model.visit import Bounds, Candidate, Fingerprint, Sighting
+from windlass.net.retry_after import parse_retry_after
 from windlass.settings import Settings
 from windlass.site import discovery
 from windlass.site.canonical import canonical_url, directives_for
 from windlass.site.listing import Listing
-from windlass.webhooks.schedule import parse_retry_after
 
 Allowed = Callable[[str], bool]
 """Whether robots.txt lets a URL be fetched, as far as that is known."""

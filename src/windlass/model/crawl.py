@@ -114,11 +114,26 @@ class StoppedFamily(msgspec.Struct, frozen=True):
     refused: int
 
 
+HoldupReason = Literal["fetching", "storing", "queued", "trying_again", "host_busy", "host_down"]
+
+
+class Holdup(msgspec.Struct, frozen=True):
+    """A URL that a crawl waits for: why, and until when at least if that is known.
+
+    `reason`: fetching, storing, queued, trying_again, host_busy (the host asks to be left alone) or
+    host_down (it does not answer).
+    """
+
+    url: str
+    reason: HoldupReason
+    until: datetime | None = None
+
+
 class CrawlNotes(msgspec.Struct, frozen=True, kw_only=True):
     """What a crawl left out, and what holds it up.
 
     `aliases` were other addresses of its pages, `excluded` what robots.txt keeps from it, `beyond`
-    what was found when the limit was reached. `waiting_for`: a few of the URLs under way, those
+    what was found when the limit was reached. `holdups`: a few of the URLs under way, those
     first that have been for longest.
     """
 
@@ -127,4 +142,9 @@ class CrawlNotes(msgspec.Struct, frozen=True, kw_only=True):
     held: int = 0
     beyond: int = 0
     stopped: tuple[StoppedFamily, ...] = ()
-    waiting_for: tuple[str, ...] = ()
+    holdups: tuple[Holdup, ...] = ()
+
+    @property
+    def waiting_for(self) -> tuple[str, ...]:
+        """The URLs alone."""
+        return tuple(one.url for one in self.holdups)

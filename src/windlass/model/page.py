@@ -110,6 +110,8 @@ class Extraction(msgspec.Struct, frozen=True, kw_only=True):
     again: Failure | None = None
     headers: tuple[tuple[str, str], ...] = ()
     """The page's own, whatever the formats are."""
+    answered_at: float = 0.0
+    """time.monotonic() when the page was there."""
 
     def all_of(self, header: str) -> list[str]:
         """Every value of a header, whatever its case."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -91,7 +92,9 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A task as stored. `attempt` counts starts, `failures` those that ended in a retry, `losses`
-    those whose worker died since the latest retry. `result_address` names its bytes in blobs."""
+    those whose worker died since the latest retry. `result_address` names its bytes in blobs.
+    `retry_at`: when the host of a failed one may be asked again, if that is known. `gap_s`: seconds
+    that the lane of a running one keeps between two fetches."""
 
     id: UUID
     account_id: int
@@ -118,6 +121,28 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Delivery | None = None
     parent_id: UUID | None = None
     group_id: UUID | None = None
+    retry_at: datetime | None = None
+    gap_s: float = 0.0
+
+
+class HostSign(msgspec.Struct, frozen=True, kw_only=True):
+    """What an attempt showed of the host that it asked.
+
+    `answered`: somebody is there. `refused`: with 429 or 503. `strained`: it is to be asked less.
+    `quiet_until`: until when (time.monotonic) it asked to be left alone. `lane`: its own, if a
+    redirect led elsewhere.
+    """
+
+    answered: bool
+    refused: bool = False
+    strained: bool = False
+    quiet_until: float | None = None
+    lane: str | None = None
+
+    @property
+    def quiet_s(self) -> float:
+        """Seconds that are left until then."""
+        return 0.0 if self.quiet_until is None else max(self.quiet_until - time.monotonic(), 0.0)
 
 
 class SessionUpdate(msgspec.Struct, frozen=True):
@@ -137,7 +162,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     `result` are the bytes to be readable at the task's results, in the caller's dialect.
     A delivery says what it saw (`sight`, kept with the attempt) and whether the receiver's endpoint
     works (`healthy`); the end of an upload is its parent's end, too, with `failure` if it failed.
-    A crawl's tasks say what they saw of it (`visit`).
+    A crawl's tasks say what they saw of it (`visit`). A fetch says what it showed of its `host`;
+    `retry_in_s` of a failed one is when that may be asked again.
     """
 
     state: State
@@ -151,6 +177,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     sight: Sight | None = None
     healthy: bool | None = None
     visit: Visit | None = None
+    host: HostSign | None = None
 
 
 class ListPage(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from windlass.model.task import Priority
 from windlass.settings import Settings
 from windlass.storage import queue
 from windlass.storage.database import Database
@@ -39,6 +40,43 @@ class Round(msgspec.Struct, frozen=True):
 
     admitted: int
     next_in_s: float | None
+
+
+class Urgent(msgspec.Struct, frozen=True):
+    """What came of tasks that somebody waits for: how many were admitted, and the lanes that are
+    closed for now."""
+
+    admitted: int
+    closed: tuple[str, ...] = ()
+
+
+class _Caps(msgspec.Struct, frozen=True):
+    """What accounts may have under way: where nothing else is said, and by name. None: anything."""
+
+    others: int | None = None
+    own: dict[str, int] = {}
+
+    @property
+    def counted(self) -> bool:
+        """Whether any account has a limit."""
+        return self.others is not None or bool(self.own)
+
+    @property
+    def arguments(self) -> tuple[int | None, list[str], list[int]]:
+        """The limits for admit_heads."""
+        return self.others, list(self.own), list(self.own.values())
+
+
+_UNLIMITED = _Caps()
+_COUNTING = 0x636F756E
+"""Advisory lock key: where accounts have limits, one process counts at a time."""
+
+
+def _rank(priority: int, favoured: bool) -> int:
+    """The place in the queue: what somebody waits for, accounts with little under way, the rest."""
+    if priority == Priority.INTERACTIVE:
+        return 0
+    return 1 if favoured else 1 + priority
 
 
 def limits_of(lane: str, settings: Settings) -> Limits:
@@ -67,6 +105,7 @@ class Admission:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
+        self._caps = _Caps(settings.account_concurrency or None, settings.account_concurrency_for)
 
     async def arm(self, lanes: Sequence[str]) -> None:
         """Says that something waits in these lanes."""
@@ -105,6 +144,8 @@ class Admission:
             rooms = await self._rooms()
             task_due_s = rooms[0]["task_due_s"]
         waits, admitted = [task_due_s], 0
+        if rooms[0]["living"]:
+            admitted += await self._favour_newcomers()
         for row in rooms:
             ended = [lane for lane in freed if _pool_of(lane) == row["pool"]]
             due = row["lane_due_s"] is not None and row["lane_due_s"] <= 0
@@ -120,31 +161,62 @@ class Admission:
         return await self._database.fetch("admission_room")
 
     async def _take_due(self, pool: str, room: int, ended: list[str]) -> int:
-        async with self._locked("lock_due_lanes", LANES_PER_ROUND, ended, pool) as (found, lanes):
+        async with self._locked("lock_due_lanes", LANES_PER_ROUND, ended, pool) as (found, rows):
+            lanes = [row["key"] for row in rows]
             return await self._take(found, lanes, room, [room] * len(lanes))
 
-    async def admit_interactive(self, lanes: Sequence[str]) -> int:
+    async def _favour_newcomers(self) -> int:
+        """Admits what waits of accounts that have less than their share of the slots, however full
+        the queue: nobody's backlog stands before another's first tasks."""
+        heads = await self._database.fetch("newcomers", LANES_PER_ROUND)
+        if not heads:
+            return 0
+        room = {row["account_id"]: row["room"] for row in heads}
+        most: dict[str, int] = {}
+        for row in heads:
+            most[row["lane"]] = max(most.get(row["lane"], 0), row["room"])
+        async with self._locked("lock_lanes", sorted(most)) as (connection, rows):
+            free = [row["key"] for row in rows if not row["closed"]]
+            each = [most[lane] for lane in free]
+            return await self._take(connection, free, sum(room.values()), each, list(room))
+
+    async def admit_interactive(self, lanes: Sequence[str]) -> Urgent:
         """Admits at once what somebody waits for, if its lane is free, however full the queue."""
         urgent = Counter(lanes)
-        async with self._locked("lock_lanes", sorted(urgent)) as (connection, free):
+        async with self._locked("lock_lanes", sorted(urgent)) as (connection, rows):
+            free = [row["key"] for row in rows if not row["closed"]]
             most = [urgent[lane] for lane in free]
-            return await self._take(connection, free, len(lanes), most)
+            admitted = await self._take(connection, free, len(lanes), most)
+        return Urgent(admitted, tuple(row["key"] for row in rows if row["closed"]))
 
     @asynccontextmanager
-    async def _locked(self, lock: str, *arguments: object) -> AsyncIterator[tuple[Any, list[str]]]:
+    async def _locked(self, lock: str, *arguments: object) -> AsyncIterator[tuple[Any, list[Any]]]:
         """A transaction that holds these lanes."""
         async with self._database.relaxed.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(self._database.sql(lock), *arguments)
-            yield connection, [row["key"] for row in rows]
+            yield connection, await connection.fetch(self._database.sql(lock), *arguments)
 
-    async def _take(self, connection: Any, lanes: list[str], room: int, most: list[int]) -> int:
-        """Admits `room` tasks at most, of a lane no more than `most` says for it."""
+    async def _take(
+        self,
+        connection: Any,
+        lanes: list[str],
+        room: int,
+        most: list[int],
+        favoured: list[int] | None = None,
+    ) -> int:
+        """Admits `room` tasks at most, of a lane no more than `most` says for it; of `favoured`
+        accounts only, and then before those of others."""
         if not lanes:
             return 0
-        rows = await connection.fetch(self._database.sql("admit_heads"), lanes, room, most)
+        pool = _pool_of(lanes[0])
+        caps = self._caps if pool == queue.TASKS else _UNLIMITED
+        if caps.counted:
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _COUNTING)
+        rows = await connection.fetch(
+            self._database.sql("admit_heads"), lanes, room, most, *caps.arguments, favoured
+        )
         if rows:
-            tasks = [(row["id"], row["priority"]) for row in rows]
-            await queue.enqueue(connection, tasks, _pool_of(lanes[0]))
+            tasks = [(row["id"], _rank(row["priority"], bool(favoured))) for row in rows]
+            await queue.enqueue(connection, tasks, pool)
         return len(rows)
 
     async def _promote(self) -> None:

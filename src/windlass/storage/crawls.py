@@ -18,6 +18,7 @@ from windlass.model.crawl import (
     CrawlNotes,
     CrawlPage,
     CrawlPlan,
+    Holdup,
     NewCrawl,
 )
 from windlass.model.group import Idempotency
@@ -131,7 +132,7 @@ class Crawls:
             held=by_state.get("held", 0),
             beyond=by_state.get("beyond", 0),
             stopped=tuple(stopped(standings)),
-            waiting_for=tuple(row["url"] for row in waiting),
+            holdups=tuple(Holdup(row["url"], row["reason"], row["until"]) for row in waiting),
         )
 
     # ------------------------------------------------------------ its life

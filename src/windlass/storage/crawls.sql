@@ -61,8 +61,20 @@ SELECT name, standing FROM family WHERE group_id = $1 AND refused > 0
 ORDER BY refused DESC, name LIMIT $2;
 
 -- name: crawl_waiting_for
--- What a crawl waits for: running tasks first, those that began first among them.
-SELECT page.url FROM task JOIN page ON page.task_id = task.id
+-- What a crawl waits for, and why: running tasks first, those that began first among them.
+SELECT page.url, CASE
+        WHEN task.state = 'running' THEN 'fetching'
+        WHEN task.state = 'delivering' THEN 'storing'
+        WHEN closed.until > now() AND lane.quiet_until > now() THEN 'host_busy'
+        WHEN closed.until > now() THEN 'host_down'
+        WHEN task.failures > 0 THEN 'trying_again'
+        ELSE 'queued'
+    END AS reason,
+    CASE WHEN task.state IN ('delayed', 'waiting')
+        AND greatest(closed.until, task.run_at) > now()
+        THEN greatest(closed.until, task.run_at) END AS until
+FROM task JOIN page ON page.task_id = task.id LEFT JOIN lane ON lane.key = task.lane
+CROSS JOIN LATERAL (SELECT greatest(lane.open_until, lane.quiet_until) AS until) AS closed
 WHERE task.group_id = $1 AND task.finished_at IS NULL
 ORDER BY task.state <> 'running', task.started_at, task.run_at LIMIT $2;
 
@@ -251,37 +263,36 @@ SELECT EXISTS (
 -- What a host asked of robots when it was last asked.
 SELECT rules, fetched_at, expires_at > now() AS fresh,
     coalesce(extract(epoch FROM now() - unreachable_since), 0)::double precision AS unreachable_s
-FROM robots WHERE lane = $1;
+FROM robots WHERE lane = $1 AND rules IS NOT NULL;
+
+-- name: begin_asking
+-- Who asks a host, of all processes; no row: another one does, for so long at most.
+INSERT INTO robots (lane, delay_s, fetched_at, expires_at, asking_until)
+VALUES ($1, 0, now(), now(), now() + make_interval(secs => $2))
+ON CONFLICT (lane) DO UPDATE SET asking_until = excluded.asking_until
+WHERE robots.asking_until IS NULL OR robots.asking_until < now()
+RETURNING lane;
+
+-- name: stop_asking
+-- The host of a lane was not asked after all.
+UPDATE robots SET asking_until = NULL WHERE lane = $1;
 
 -- name: save_robots
 -- What a host asks of robots, how long that may be believed, and since when nobody could ask.
 INSERT INTO robots (lane, rules, delay_s, fetched_at, expires_at, unreachable_since)
 VALUES ($1, $2, $3, now(), now() + make_interval(secs => $4), CASE WHEN $5 THEN now() END)
 ON CONFLICT (lane) DO UPDATE SET rules = excluded.rules, delay_s = excluded.delay_s,
-    fetched_at = excluded.fetched_at, expires_at = excluded.expires_at,
+    fetched_at = excluded.fetched_at, expires_at = excluded.expires_at, asking_until = NULL,
     unreachable_since = CASE WHEN $5 THEN coalesce(robots.unreachable_since, now()) END
 RETURNING fetched_at;
 
 -- name: slow_lane
 -- A host asked for time between fetches, of which asking it was one: whoever fetches there keeps it.
-UPDATE lane SET delay_s = greatest(delay_s, $2), next_at = now() + make_interval(secs => $2)
+UPDATE lane SET delay_s = greatest(delay_s, $2),
+    turn_at = clock_timestamp() + make_interval(secs => greatest(delay_s, $2)),
+    next_at = CASE WHEN next_at = 'infinity' THEN next_at
+        ELSE clock_timestamp() + make_interval(secs => greatest(delay_s, $2)) END
 WHERE key = $1;
-
--- name: take_turn
--- In how many seconds one more request may go to the host of a lane; if it keeps a delay that turn is
--- then taken, unless it is later than in $2 seconds. For who has a task in this lane and asks more
--- than once. Nothing if there is no such lane.
-WITH due AS (
-    SELECT key, delay_s, greatest(
-        now(), open_until, CASE WHEN delay_s > 0 AND next_at < 'infinity' THEN next_at END
-    ) AS at
-    FROM lane WHERE key = $1 FOR UPDATE
-), taken AS (
-    UPDATE lane SET next_at = due.at + make_interval(secs => due.delay_s)
-    FROM due
-    WHERE lane.key = due.key AND due.delay_s > 0 AND due.at <= now() + make_interval(secs => $2)
-)
-SELECT extract(epoch FROM at - now())::double precision AS wait_s FROM due;
 
 -- name: purge_robots
 -- What hosts asked long ago.

@@ -47,11 +47,17 @@ _IDS_PER_NOTICE = 200
 """A notification's payload ends at 8,000 bytes; an id takes 37."""
 
 
+_FILES = ("queries.sql", "crawls.sql", "lanes.sql")
+
+
 @cache
 def queries() -> dict[str, str]:
-    """The statements of queries.sql and crawls.sql by name."""
+    """The statements of the .sql files beside this one by name."""
     folder = Path(__file__).parent
-    texts = [(folder / name).read_text(encoding="utf-8") for name in ("queries.sql", "crawls.sql")]
+    texts = [
+        (folder / name).read_text(encoding="utf-8")
+        for name in ("queries.sql", "crawls.sql", "lanes.sql")
+    ]
     parts = re.split(r"^-- name: (\w+)$", "\n".join(texts), flags=re.MULTILINE)
     return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 

@@ -21,14 +21,14 @@ from windlass.model.task import NewTask, Outcome, Priority, SessionUpdate, State
 from windlass.model.visit import Visit
 from windlass.storage import crawling, following, queue
 from windlass.storage.batcher import Batcher, Linger
-from windlass.storage.breaker import Breaker, Try
+from windlass.storage.breaker import Patience
 from windlass.storage.database import Database, notify, retrying
+from windlass.storage.lanes import keep_shown
 from windlass.storage.rows import LINGER_S, REFUSED, new_columns, storable
 
 DONE_CHANNEL = "windlass_done"
 _OF_CRAWLS = CRAWL_TASKS | {"upload"}
 """Kinds whose end may move a crawl on."""
-_TRIES = msgspec.json.Decoder(tuple[Try, ...])
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -49,9 +49,15 @@ class Applied(msgspec.Struct, frozen=True):
 class Outcomes:
     """Ends attempts. One per worker process."""
 
-    def __init__(self, database: Database, under_way: Callable[[], int] = lambda: 1) -> None:
+    def __init__(
+        self,
+        database: Database,
+        hosts: Patience,
+        under_way: Callable[[], int] = lambda: 1,
+    ) -> None:
         """`under_way` counts the attempts that may end."""
         self._database = database
+        self._hosts = hosts
         self._applying = Batcher(
             self._apply, limit=200, linger=Linger(LINGER_S, under_way), alone_on=REFUSED
         )
@@ -73,15 +79,16 @@ class Outcomes:
 
     async def _apply_once(self, batch: Sequence[Finished]) -> dict[UUID, Applied]:
         async with self._database.durable.acquire() as connection, connection.transaction():
-            return await Application(connection, self._database).run(batch)
+            return await Application(connection, self._database, self._hosts).run(batch)
 
 
 class Application:
     """One transaction's work."""
 
-    def __init__(self, connection: asyncpg.Connection, database: Database) -> None:
+    def __init__(self, connection: asyncpg.Connection, database: Database, hosts: Patience) -> None:
         self._connection = connection
         self._database = database
+        self._patience = hosts
         self._sql = database.sql
 
     async def run(self, batch: Sequence[Finished]) -> dict[UUID, Applied]:
@@ -102,7 +109,9 @@ class Application:
         await announce(self._connection, self._sql("add_tallies"), ended)
         await queue.complete(self._connection, [item.job for item in kept])
         # Last: admission and other workers want these rows, too.
-        await self._move_breakers(kept)
+        troubled = frozenset(row["lane"] for row in rows if row["troubled"])
+        ended_attempts = ((item.task, item.outcome) for item in kept)
+        await keep_shown(self._connection, self._database, ended_attempts, troubled, self._patience)
         lanes = {key: [task.lane for task in tasks] for key, tasks in new.items()}
         lanes[kept[0].task.id] += [task.lane for task in moved]
         return {key: Applied(tuple(each)) for key, each in lanes.items()}
@@ -162,20 +171,6 @@ class Application:
             return {}
         rows = await self._fetch("end_parents", *_parent_ends(ends))
         return {row["id"]: row for row in rows}
-
-    async def _move_breakers(self, kept: Sequence[Finished]) -> None:
-        tries: defaultdict[str, list[bool]] = defaultdict(list)
-        for item in kept:
-            if item.outcome.healthy is not None:
-                tries[item.task.lane].append(item.outcome.healthy)
-        if not tries:
-            return
-        failed = [lane for lane, taken in tries.items() if not all(taken)]
-        rows = await self._fetch("troubled_lanes", list(tries), failed)
-        # By the clock that admission goes by: machines differ.
-        moved = {row["key"]: _breaker(row).after(tries[row["key"]], row["now"]) for row in rows}
-        if moved:
-            await self._connection.execute(self._sql("move_breakers"), *_breakers(moved))
 
 
 async def announce(connection: asyncpg.Connection, add_tallies: str, rows: Sequence[Any]) -> None:
@@ -269,31 +264,6 @@ def _sessions(updates: Sequence[SessionUpdate]) -> list[list[Any]]:
         [update.id for update in newest],
         [msgspec.json.encode(update.cookies).decode() for update in newest],
         [update.timeout_s for update in newest],
-    ]
-
-
-def _breaker(row: Any) -> Breaker:
-    return Breaker(
-        proven=row["proven"],
-        streak=row["streak"],
-        recent=_TRIES.decode(row["recent"]) if row["recent"] else (),
-        open_until=row["open_until"],
-        probe_s=row["probe_s"],
-    )
-
-
-def _breakers(moved: dict[str, Breaker]) -> list[list[Any]]:
-    breakers = moved.values()
-    return [
-        list(moved),
-        [breaker.proven for breaker in breakers],
-        [breaker.streak for breaker in breakers],
-        [
-            msgspec.json.encode(breaker.recent).decode() if breaker.recent else None
-            for breaker in breakers
-        ],
-        [breaker.open_until for breaker in breakers],
-        [breaker.probe_s for breaker in breakers],
     ]
 
 

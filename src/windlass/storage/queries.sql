@@ -90,7 +90,8 @@ FROM unnest($1::text[], $2::int[], $3::double precision[], $4::text[], $5::boole
     AS new (key, concurrency, delay_s, pool, proven)
 LEFT JOIN robots ON robots.lane = new.key
 ORDER BY key
-ON CONFLICT (key) DO UPDATE SET next_at = greatest(now(), lane.open_until)
+ON CONFLICT (key) DO UPDATE SET
+    next_at = greatest(now(), lane.open_until, lane.quiet_until, lane.turn_at)
 WHERE lane.next_at = 'infinity';
 
 -- name: set_lane_limits
@@ -119,7 +120,8 @@ SELECT pool.name AS pool, greatest(
 (SELECT extract(epoch FROM min(next_at) - now())
  FROM lane WHERE lane.pool = pool.name AND next_at < 'infinity')::double precision AS lane_due_s,
 (SELECT extract(epoch FROM min(run_at) - now()) FROM task WHERE state = 'delayed')
-    ::double precision AS task_due_s
+    ::double precision AS task_due_s,
+alive.task > 0 AS living
 FROM alive
 CROSS JOIN LATERAL (VALUES ('task', alive.task), ('delivery', alive.delivery)) AS pool (name, slots);
 
@@ -129,32 +131,46 @@ CROSS JOIN LATERAL (VALUES ('task', alive.task), ('delivery', alive.delivery)) A
 SELECT key FROM lane
 WHERE pool = $3 AND next_at < 'infinity' AND (
     next_at <= now()
-    OR (key = ANY($2::text[]) AND delay_s = 0 AND (open_until IS NULL OR open_until <= now()))
+    OR key = ANY($2::text[]) AND gap_s = 0
+        AND (greatest(open_until, quiet_until) <= now()) IS NOT FALSE
 )
 ORDER BY next_at LIMIT $1
 FOR UPDATE SKIP LOCKED;
 
 -- name: lock_lanes
--- Certain lanes for an interactive task, whatever the queue holds. A full lane may have room again.
-SELECT key FROM lane
-WHERE key = ANY($1::text[]) AND (next_at <= now() OR next_at = 'infinity' OR delay_s = 0)
+-- Certain lanes for tasks that go first, whatever the queue holds, and those that are closed. A full
+-- lane may have room again.
+SELECT key, coalesce(greatest(open_until, quiet_until) > now(), false) AS closed FROM lane
+WHERE key = ANY($1::text[]) AND (
+    next_at <= now() OR next_at = 'infinity' OR gap_s = 0 OR greatest(open_until, quiet_until) > now()
+)
 ORDER BY key
 FOR UPDATE SKIP LOCKED;
 
 -- name: admit_heads
 -- Takes the head tasks of locked lanes, $2 in all and of each lane at most what $3 says for it: as
--- many as a lane's concurrency leaves room for (one where it keeps a delay), the lane that waited
+-- many as a lane's concurrency leaves room for (one where it keeps a gap), the lane that waited
 -- longest first, accounts in turn, urgent first; and moves the lanes on. Must run in the statement
--- after the lock, or the count would use an older snapshot and over-admit.
+-- after the lock, or the count would use an older snapshot and over-admit. What accounts may have
+-- under way is $4 where $5 and $6 do not say otherwise by name; null: as much as they like. $7: of
+-- these accounts only.
 WITH room AS MATERIALIZED (
-    SELECT lane.key, lane.delay_s, asked.most,
-    CASE WHEN lane.proven THEN lane.concurrency ELSE 1 END - (
+    SELECT lane.key, lane.gap_s, asked.most,
+    CASE WHEN lane.proven THEN lane.pace ELSE 1 END - (
         SELECT count(*) FROM task WHERE task.lane = lane.key AND state IN ('admitted', 'running')
     ) AS free
     FROM unnest($1::text[], $3::int[]) AS asked (key, most) JOIN lane USING (key)
     ORDER BY lane.next_at, lane.key
+), capped AS MATERIALIZED (
+    SELECT account.id, coalesce(own.most, $4) - (
+        SELECT count(*) FROM task
+        WHERE account_id = account.id AND state IN ('admitted', 'running')
+            AND kind NOT IN ('upload', 'webhook')
+    ) AS free
+    FROM account LEFT JOIN unnest($5::text[], $6::int[]) AS own (name, most) USING (name)
+    WHERE ($4::int IS NOT NULL OR cardinality($5) > 0) AND coalesce(own.most, $4) IS NOT NULL
 ), head AS (
-    SELECT picked.id, room.key
+    SELECT picked.id, picked.account_id, room.key
     FROM room CROSS JOIN LATERAL (
         WITH RECURSIVE sharer AS (
             (SELECT account_id FROM task
@@ -166,43 +182,62 @@ WITH room AS MATERIALIZED (
                      ORDER BY task.account_id LIMIT 1)
              FROM sharer WHERE sharer.account_id IS NOT NULL)
         )
-        SELECT mine.id FROM sharer CROSS JOIN LATERAL (
+        SELECT mine.id, sharer.account_id FROM sharer CROSS JOIN LATERAL (
             SELECT id, priority, run_at,
-                row_number() OVER (ORDER BY priority, run_at) AS turn
+                row_number() OVER (ORDER BY priority, run_at) + (
+                    SELECT count(*) FROM task
+                    WHERE lane = room.key AND account_id = sharer.account_id
+                        AND state IN ('admitted', 'running')
+                ) AS turn
             FROM (
                 SELECT id, priority, run_at FROM task
                 WHERE lane = room.key AND account_id = sharer.account_id AND state = 'waiting'
                 ORDER BY priority, run_at
-                LIMIT CASE WHEN room.delay_s > 0 THEN 1
+                LIMIT CASE WHEN room.gap_s > 0 THEN least(greatest(room.free, 0), 1)
                     ELSE least(greatest(room.free, 0), room.most) END
             ) AS next
         ) AS mine
+        WHERE ($7::int[] IS NULL OR sharer.account_id = ANY($7))
+            AND NOT EXISTS (SELECT FROM capped WHERE capped.id = sharer.account_id AND free <= 0)
         ORDER BY mine.priority, mine.turn, mine.run_at
-        LIMIT CASE WHEN room.delay_s > 0 THEN least(greatest(room.free, 0), 1)
+        LIMIT CASE WHEN room.gap_s > 0 THEN least(greatest(room.free, 0), 1)
             ELSE least(greatest(room.free, 0), room.most) END
     ) AS picked
     -- The order of the lanes; sorting here would look into all of them for every free place.
     LIMIT $2
+), fair AS (
+    SELECT id, key FROM (
+        SELECT head.id, head.key, capped.free,
+            CASE WHEN capped.free IS NOT NULL
+                THEN row_number() OVER (PARTITION BY head.account_id) END AS place
+        FROM head LEFT JOIN capped ON capped.id = head.account_id
+    ) AS placed
+    WHERE (place <= free) IS NOT FALSE
 ), mine AS (
     -- Whoever holds lanes waits for no task: outcomes hold tasks and wait for lanes.
-    SELECT task.id FROM task JOIN head USING (id)
+    SELECT task.id FROM task JOIN fair USING (id)
     WHERE task.state = 'waiting' FOR NO KEY UPDATE OF task SKIP LOCKED
 ), admitted AS (
     UPDATE task SET state = 'admitted', modified_at = now() FROM mine WHERE task.id = mine.id
     RETURNING task.id, task.lane, task.priority
 ), served AS (
-    SELECT room.key, count(head.id) AS found, count(admitted.id) AS taken, room.free, room.delay_s
+    SELECT room.key, count(head.id) AS found, count(admitted.id) AS taken, room.free, room.gap_s
     FROM room LEFT JOIN head USING (key) LEFT JOIN admitted ON admitted.id = head.id
-    GROUP BY room.key, room.free, room.delay_s
+    GROUP BY room.key, room.free, room.gap_s
 ), moved AS (
     UPDATE lane SET next_at = CASE
-        WHEN served.taken > 0 AND served.delay_s > 0
-            THEN now() + make_interval(secs => served.delay_s)
+        WHEN served.taken > 0 AND served.gap_s > 0
+            THEN greatest(lane.turn_at, now() + make_interval(secs => served.gap_s))
         -- A full lane is looked at again when one of its tasks ends; the second is the floor.
         WHEN served.free <= served.taken THEN now() + interval '1 second'
         WHEN served.found > 0 THEN now()
+        -- Nobody who waits there may have more just now.
+        WHEN (SELECT count(*) FROM head) < $2 AND EXISTS (
+            SELECT FROM task JOIN capped ON capped.id = task.account_id AND capped.free <= 0
+            WHERE task.lane = lane.key AND task.state = 'waiting'
+        ) THEN now() + interval '1 second'
         -- Nothing was there to take: idle, unless the room of this round ran out first.
-        WHEN (SELECT count(*) FROM head) < $2 THEN 'infinity'::timestamptz
+        WHEN $7 IS NULL AND (SELECT count(*) FROM head) < $2 THEN 'infinity'::timestamptz
         -- It keeps its place among those that wait.
         ELSE least(lane.next_at, now())
     END
@@ -245,11 +280,28 @@ SELECT waiting.lane FROM waiting LEFT JOIN lane ON lane.key = waiting.lane
 WHERE waiting.lane IS NOT NULL AND (lane.key IS NULL OR lane.next_at = 'infinity');
 
 -- name: claim_tasks
--- A worker starts tasks. A task found running was lost by the worker before; that is recorded.
+-- A worker starts tasks. A task found running was lost by the worker before; that is recorded. One
+-- whose lane was closed since it was admitted, or has others' turns before its own, waits again.
 WITH old AS (
-    SELECT id, state, attempt, worker, started_at, modified_at FROM task
+    SELECT id, lane, state, attempt, worker, started_at, modified_at FROM task
     WHERE id = ANY($1::uuid[]) AND state IN ('admitted', 'running')
     ORDER BY kind <> 'upload', id FOR UPDATE
+), paced AS MATERIALIZED (
+    SELECT old.*, coalesce(lane.gap_s, 0) AS gap_s, greatest(
+        lane.open_until, lane.quiet_until,
+        CASE WHEN lane.gap_s > 0 AND lane.turn_at > clock_timestamp() + interval '1 second'
+            THEN lane.turn_at END
+    ) AS not_before
+    FROM old LEFT JOIN lane ON lane.key = old.lane
+), early AS (
+    SELECT id, lane, not_before FROM paced
+    WHERE state = 'admitted' AND not_before > clock_timestamp()
+), returned AS (
+    UPDATE task SET state = 'waiting', modified_at = clock_timestamp()
+    FROM early WHERE task.id = early.id
+), armed AS (
+    UPDATE lane SET next_at = early.not_before
+    FROM early WHERE lane.key = early.lane AND lane.next_at = 'infinity'
 ), lost AS (
     INSERT INTO attempt (task_id, number, worker, started_at, finished_at, outcome, code)
     SELECT id, attempt, worker, started_at, now(), 'lost', 'worker_lost' FROM old
@@ -257,15 +309,16 @@ WITH old AS (
     ON CONFLICT DO NOTHING
 )
 UPDATE task SET state = 'running', attempt = task.attempt + 1,
-    losses = task.losses + (old.state = 'running')::int, worker = $2,
+    losses = task.losses + (paced.state = 'running')::int, worker = $2,
     started_at = clock_timestamp(), modified_at = clock_timestamp()
-FROM old JOIN task AS whole USING (id) JOIN account ON account.id = whole.account_id
-WHERE task.id = old.id
+FROM paced JOIN task AS whole USING (id) JOIN account ON account.id = whole.account_id
+WHERE task.id = paced.id AND NOT EXISTS (SELECT FROM early WHERE early.id = paced.id)
 RETURNING task.id, task.account_id, account.name AS account, task.kind, task.api,
     task.state::text, task.input, task.request, task.attempt, task.failures, task.losses, task.created_at,
     task.modified_at, task.started_at, task.deadline_s, task.status_code, task.failure_code,
     task.failure_message, task.result_address, task.result_expired, task.listed, task.lane,
-    task.priority, task.delivery, task.parent_id, task.group_id;
+    task.priority, task.delivery, task.parent_id, task.group_id, NULL::timestamptz AS retry_at,
+    paced.gap_s;
 
 -- name: settle
 -- A durable commit of nothing: all that was committed before is on the disk with it.
@@ -309,7 +362,7 @@ UPDATE task SET
     END::task_state,
     failures = failures + (outcome.state = 'queued' AND outcome.counts)::int,
     losses = CASE WHEN outcome.state = 'queued' AND outcome.counts THEN 0 ELSE losses END,
-    run_at = CASE WHEN outcome.state = 'queued'
+    run_at = CASE WHEN outcome.state = 'queued' OR outcome.retry_in_s > 0
         THEN now() + make_interval(secs => outcome.retry_in_s) ELSE run_at END,
     modified_at = clock_timestamp(),
     finished_at = CASE WHEN outcome.state NOT IN ('queued', 'running') THEN clock_timestamp() END,
@@ -321,7 +374,11 @@ FROM mine JOIN outcome USING (id)
 WHERE task.id = mine.id
 RETURNING task.id, task.lane, task.kind, task.priority, outcome.state,
     coalesce(outcome.code, '') AS code,
-    extract(epoch FROM clock_timestamp() - task.started_at)::double precision AS seconds;
+    extract(epoch FROM clock_timestamp() - task.started_at)::double precision AS seconds, (
+        SELECT NOT proven OR recent IS NOT NULL OR open_until IS NOT NULL OR strain > 0
+            OR failing_since IS NOT NULL
+        FROM lane WHERE key = task.lane
+    ) AS troubled;
 
 -- name: record_sights
 -- Keeps what attempts to deliver saw; apply_outcomes has made the rows of the unsuccessful ones.
@@ -356,26 +413,6 @@ WHERE task.id = mine.id
 RETURNING task.id, task.account_id, task.kind, task.api, task.delivery, task.state::text,
     task.priority, coalesce(ended.code, '') AS code,
     extract(epoch FROM clock_timestamp() - task.started_at)::double precision AS seconds;
-
--- name: troubled_lanes
--- Of these lanes, those whose circuit breaker has something to remember or to learn.
-SELECT key, proven, streak, recent, open_until, probe_s, clock_timestamp() AS now FROM lane
-WHERE key = ANY($1::text[])
-    AND (key = ANY($2::text[]) OR NOT proven OR recent IS NOT NULL OR open_until IS NOT NULL)
-ORDER BY key FOR UPDATE;
-
--- name: move_breakers
--- Keeps what circuit breakers have become. An open one lets nothing start before its next probe.
-UPDATE lane SET proven = new.proven, streak = new.streak, recent = new.recent,
-    open_until = new.open_until, probe_s = new.probe_s,
-    next_at = CASE
-        WHEN lane.next_at = 'infinity' THEN lane.next_at
-        WHEN new.open_until IS NOT NULL THEN new.open_until
-        ELSE least(lane.next_at, now())
-    END
-FROM unnest($1::text[], $2::boolean[], $3::int[], $4::json[], $5::timestamptz[], $6::real[])
-    AS new (key, proven, streak, recent, open_until, probe_s)
-WHERE lane.key = new.key;
 
 -- name: add_tallies
 -- Adds finished tasks to the counters, in key order so that two workers cannot deadlock.
@@ -699,7 +736,9 @@ DELETE FROM session USING old WHERE session.account_id = old.account_id AND sess
 -- is open, and while anything is to be tried again. Those in use are passed over: waiting for them
 -- in another order than arm_lanes would be a deadlock.
 WITH idle AS (
-    SELECT key FROM lane WHERE next_at = 'infinity' AND (open_until IS NULL OR open_until < now())
+    SELECT key FROM lane WHERE next_at = 'infinity'
+        AND (greatest(open_until, quiet_until, turn_at, strained_at + interval '10 minutes') < now())
+            IS NOT FALSE
         AND NOT EXISTS (SELECT 1 FROM task WHERE lane = key AND state = 'waiting')
         AND NOT EXISTS (SELECT 1 FROM task WHERE lane = key AND state IN ('admitted', 'running'))
         AND NOT EXISTS (SELECT 1 FROM task WHERE lane = key AND state = 'delayed')
@@ -719,7 +758,7 @@ GROUP BY kind, state;
 
 -- name: open_circuits
 -- Webhook endpoints that are left alone but for a probe now and then.
-SELECT count(*) FROM lane WHERE open_until IS NOT NULL;
+SELECT count(*) FROM lane WHERE open_until IS NOT NULL AND pool = 'delivery';
 
 -- name: read_tallies
 -- The counters of finished tasks.

@@ -115,11 +115,11 @@ def brings(notice: str) -> bool:
 
 
 async def enqueue(connection: Any, tasks: Sequence[tuple[UUID, int]], pool: str = TASKS) -> None:
-    """Hands admitted tasks (id, priority: smaller first) to the queue, in our transaction."""
+    """Hands admitted tasks (id, rank: smaller first) to the queue, in our transaction."""
     await _queries(AsyncpgDriver(connection)).enqueue(
         [pool] * len(tasks),
         [task_id.bytes for task_id, _ in tasks],
-        [-priority for _, priority in tasks],
+        [-rank for _, rank in tasks],
     )
 
 

@@ -50,8 +50,11 @@ class RobotsRules:
             await self._database.execute("slow_lane", lane, delay_s)
         return KeptRobots(robots, row["fetched_at"] if row else datetime.now(UTC))
 
-    async def turn(self, lane: str, most_s: float) -> float:
-        """In how many seconds a task of this lane may ask the host once more. Up to `most_s` that
-        turn is taken, and nobody else's."""
-        row = await self._database.fetch_row("take_turn", lane, most_s)
-        return 0.0 if row is None else float(row["wait_s"])
+    async def may_ask(self, lane: str, within_s: float) -> bool:
+        """Whether to ask the host of a lane; otherwise another process does, for so long at
+        most."""
+        return await self._database.fetch_row("begin_asking", lane, within_s) is not None
+
+    async def stop_asking(self, lane: str) -> None:
+        """Lets another process ask."""
+        await self._database.execute("stop_asking", lane)

@@ -69,6 +69,8 @@ def to_task(row: Any) -> Task:
         delivery=read_delivery(row["delivery"]),
         parent_id=row["parent_id"],
         group_id=row["group_id"],
+        retry_at=row["retry_at"],
+        gap_s=row["gap_s"],
     )
 
 

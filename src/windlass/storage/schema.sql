@@ -93,6 +93,8 @@ CREATE TABLE task (
 
 -- The head of a lane: every account's next task without looking at any other.
 CREATE INDEX task_waiting ON task (lane, account_id, priority, run_at) WHERE state = 'waiting';
+-- Whose turn it is, across all lanes.
+CREATE INDEX task_queueing ON task (account_id, priority, run_at) WHERE state = 'waiting';
 CREATE INDEX task_delayed ON task (run_at) WHERE state = 'delayed';
 -- Results that must not expire yet: their uploads wait.
 CREATE INDEX task_parked ON task (modified_at) WHERE state = 'delivering';
@@ -131,10 +133,13 @@ CREATE TABLE attempt (
     PRIMARY KEY (task_id, number)
 );
 
--- A lane is a host, a webhook endpoint or a bucket. next_at says when its next task may start;
--- infinity: nothing waits. Concurrency is never kept here, it is counted. pool: whose slots its
--- tasks run in. A webhook endpoint that is not proven gets one task at a time; the last four columns
--- are its circuit breaker, see breaker.py.
+-- A lane is a host, a webhook endpoint or a bucket. next_at says when its next task may be admitted;
+-- infinity: nothing waits. What runs is never kept here, it is counted. pool: whose slots its tasks
+-- run in. One that is not proven gets one task at a time. proven to probe_s, failing_since and
+-- given_up (the code that what waits fails with) are its circuit breaker, see breaker.py.
+-- turn_at: when its next fetch may start, where fetches keep a gap. quiet_until: the host asked for
+-- no fetch before. strain: by how many powers of two it is slowed down, see strain.py; what that
+-- makes of its limits are pace (tasks at a time) and gap_s (seconds between two starts).
 CREATE TABLE lane (
     key text PRIMARY KEY,
     next_at timestamptz NOT NULL,
@@ -145,10 +150,28 @@ CREATE TABLE lane (
     streak integer NOT NULL DEFAULT 0,
     recent json,
     open_until timestamptz,
-    probe_s real
+    probe_s real,
+    turn_at timestamptz,
+    quiet_until timestamptz,
+    failing_since timestamptz,
+    given_up text,
+    strain double precision NOT NULL DEFAULT 0,
+    strained_at timestamptz,
+    eased_at timestamptz,
+    pace integer GENERATED ALWAYS AS (
+        greatest(floor(concurrency / power(2, strain))::integer, 1)
+    ) STORED,
+    gap_s double precision GENERATED ALWAYS AS (
+        CASE
+            WHEN delay_s > 0 THEN greatest(delay_s, least(delay_s * power(2, strain), 60))
+            WHEN concurrency < power(2, strain) THEN least(0.5 * power(2, strain) / concurrency, 60)
+            ELSE 0
+        END
+    ) STORED
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX lane_due ON lane (pool, next_at) WHERE next_at < 'infinity';
+CREATE INDEX lane_closed ON lane (key) WHERE open_until IS NOT NULL OR quiet_until IS NOT NULL;
 
 -- Cookies that requests with the same session id share.
 CREATE TABLE session (
@@ -191,14 +214,18 @@ CREATE TABLE webhook_secret (
 
 CREATE UNIQUE INDEX webhook_secret_current ON webhook_secret (account_id) WHERE expires_at IS NULL;
 
--- A task as everybody but a claim reads it. Only a claim needs the request, which may be megabytes.
+-- A task as everybody but a claim reads it. Only a claim needs the request, which may be megabytes,
+-- and the gap that its lane keeps. retry_at: when the host of a failed one may be asked again.
 CREATE VIEW stored_task AS
 SELECT task.id, task.account_id, account.name AS account, task.kind, task.api,
     task.state::text AS state, task.input, '{}'::json AS request, task.attempt, task.failures,
     task.losses, task.created_at, task.modified_at, task.started_at, task.finished_at,
     task.deadline_s, task.status_code, task.failure_code, task.failure_message,
     task.result_address, task.result_expired, task.listed, task.lane, task.priority,
-    task.delivery, task.parent_id, task.group_id
+    task.delivery, task.parent_id, task.group_id,
+    CASE WHEN task.state = 'failed' AND task.run_at > task.finished_at THEN task.run_at END
+        AS retry_at,
+    0::double precision AS gap_s
 FROM task JOIN account ON account.id = task.account_id;
 
 -- A group with its numbers, which are counted: unfinished members are few in the end.
@@ -268,14 +295,16 @@ CREATE TABLE family (
     PRIMARY KEY (group_id, name)
 ) WITH (fillfactor = 70);
 
--- What hosts ask of robots, by lane, as the newest answer that counts said it.
+-- What hosts ask of robots, by lane, as the newest answer that counts said it; no rules: nothing is
+-- known yet. asking_until: a process asks just now, and the others wait for what it hears.
 CREATE TABLE robots (
     lane text PRIMARY KEY,
-    rules json NOT NULL,
+    rules json,
     delay_s double precision NOT NULL,
     fetched_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
-    unreachable_since timestamptz
+    unreachable_since timestamptz,
+    asking_until timestamptz
 );
 
 -- Sites (host and port) whose pages proved to be nothing without a browser.

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import msgspec
 
@@ -14,10 +11,8 @@ from windlass.errors import RequestTimeout, WorkerLost
 from windlass.model.task import Outcome, State, Task
 
 _JITTER = 0.2
-_LONGEST_WISH_S = 7 * 86400.0
 _OUR_OWN = frozenset((RequestTimeout.code, WorkerLost.code))
 """Of attempts that we broke off ourselves: they say nothing about the receiver."""
-_SECONDS = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 def first_try(schedule: Sequence[float]) -> int:
@@ -60,22 +55,3 @@ def next_delay(
         return planned * (1 + _JITTER * (2 * dice() - 1))
     wished = max(planned, retry_after_s) * (1 + _JITTER * dice())
     return min(wished, 2 * planned)
-
-
-def parse_retry_after(text: str | None, now: datetime) -> float | None:
-    """Seconds of a Retry-After header (RFC 9110 section 10.2.3), from 0 to a week.
-
-    None if there is none that can be read.
-    """
-    if text is None:
-        return None
-    text = text.strip()
-    if _SECONDS.fullmatch(text):
-        return min(float(text), _LONGEST_WISH_S)
-    try:
-        moment = parsedate_to_datetime(text)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        wait_s = (moment - now).total_seconds()
-    except (ValueError, OverflowError, TypeError):
-        return None
-    return min(max(wait_s, 0.0), _LONGEST_WISH_S)

@@ -36,13 +36,13 @@ from windlass.model.page import Failure
 from windlass.net.guard import AddressGuard
 from windlass.net.http_failures import FOREIGN, translated
 from windlass.net.resolving import Resolve
+from windlass.net.retry_after import parse_retry_after
 from windlass.net.tolerance import NO_HEAD
 from windlass.settings import Settings
 from windlass.webhooks import Answer, Post
 from windlass.webhooks.connections import Connections, Trip
 from windlass.webhooks.headers import compose
 from windlass.webhooks.legible import legible
-from windlass.webhooks.schedule import parse_retry_after
 
 READ_BYTES = 65_536
 """How much of an answer is read: less than that, and its connection can be used again."""

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from windlass.model.crawl import Crawl, CrawlEvent, CrawlNotes, CrawlPage
+from windlass.model.crawl import Crawl, CrawlEvent, CrawlNotes, CrawlPage, HoldupReason
 from windlass.model.task import State, Task
 from windlass.wire.v1_crawl_body import CrawlEcho, CrawlOptions
 from windlass.wire.v1_tasks import LegacyPagination, pagination_in_both
@@ -121,6 +121,17 @@ class StoppedView(msgspec.Struct, kw_only=True):
     refused: int
 
 
+class HoldupView(msgspec.Struct, kw_only=True):
+    """A URL that the crawl waits for, why, and until when at least if that is known.
+
+    `host_busy`: its host asks to be left alone; `host_down`: it does not answer.
+    """
+
+    url: str
+    reason: HoldupReason
+    until: Time | UnsetType = UNSET
+
+
 class CrawlNumbers(msgspec.Struct, kw_only=True):
     """A crawl without its pages. `total` = `pending` + `completed` + `failed`."""
 
@@ -152,7 +163,8 @@ class CrawlNotesView(CrawlView, kw_only=True):
 
     `aliases` were other addresses of its pages, `excluded` are kept from it by robots.txt, `held`
     wait for their kind to prove itself, `beyond` were found when the limit was reached.
-    `waiting_for` are a few of the URLs under way, those first that have been for longest.
+    `waiting_for` are a few of the URLs under way, those first that have been for longest;
+    `holdups` say why.
     """
 
     aliases: int
@@ -161,6 +173,7 @@ class CrawlNotesView(CrawlView, kw_only=True):
     beyond: int
     stopped: list[StoppedView]
     waiting_for: list[str]
+    holdups: list[HoldupView]
 
 
 class CrawlDetail(CrawlNotesView, kw_only=True):
@@ -195,8 +208,21 @@ def crawl_reply(crawl: Crawl) -> bytes:
 
 def crawl_detail(crawl: Crawl, slices: Sequence[bytes] | None, notes: CrawlNotes) -> bytes:
     """A crawl by itself, with pages as in `crawl_item`."""
-    inner = _encoder.encode(_with_pages(crawl, slices) | msgspec.structs.asdict(notes))
+    inner = _encoder.encode(_with_pages(crawl, slices) | _notes(notes))
     return b'%s,"crawl":%s}' % (inner[:-1], inner)
+
+
+def _notes(notes: CrawlNotes) -> dict[str, Any]:
+    holdups = [
+        HoldupView(
+            url=one.url,
+            reason=one.reason,
+            until=UNSET if one.until is None else timestamp(one.until),
+        )
+        for one in notes.holdups
+    ]
+    shown = {"waiting_for": notes.waiting_for, "holdups": holdups}
+    return msgspec.structs.asdict(notes) | shown
 
 
 def crawl_item(crawl: Crawl, slices: Sequence[bytes] | None) -> bytes:

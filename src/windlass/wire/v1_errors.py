@@ -53,6 +53,8 @@ HTTP_STATUS: dict[str, int] = {
     "connection_lost": 500,
     "connection_failed": 500,
     "tls_failed": 500,
+    "host_busy": 500,
+    "host_down": 500,
     "proxy_failed": 501,
     "connect_timeout": 500,
     "read_timeout": 500,
@@ -115,6 +117,7 @@ ANSWERED = frozenset(
 """Codes of what can only happen to a page that came."""
 MAYBE_ANSWERED = frozenset(
     (
+        "host_busy",
         "connection_failed",
         "connection_lost",
         "invalid_response",
@@ -242,11 +245,16 @@ def envelope(error: WindlassError, request_id: UUID) -> Envelope:
     return _BODIES.get(status, _plain)(status, error)
 
 
-def failure_envelope(failure: Failure, task_id: UUID) -> Envelope:
-    """The answer to a synchronous call whose target gave none (contract 7.3)."""
+def failure_envelope(failure: Failure, task_id: UUID, retry_after_s: float = 0.0) -> Envelope:
+    """The answer to a synchronous call whose target gave none (contract 7.3), or was not asked
+    because it is left alone for so long. The SDK does not wait for that by itself."""
     status = http_status(failure.code)
     if status >= 500:
-        return _unanswered(status, failure.code, failure.message or failure.code, task_id)
+        answer = _unanswered(status, failure.code, failure.message or failure.code, task_id)
+        if not retry_after_s:
+            return answer
+        hint = ("retry-after", str(math.ceil(retry_after_s)))
+        return msgspec.structs.replace(answer, headers=(*answer.headers, hint))
     if status == 400:
         problem = Problem("", failure.message, keyword="unsupported")
         refused = _encode_400(failure.message, failure.code, (problem,))

@@ -74,6 +74,8 @@ ERROR_TYPES: dict[str, ErrorType] = {
     "connection_lost": "connection_error",
     "connection_failed": "connection_error",
     "tls_failed": "connection_error",
+    "host_busy": "blocked_error",
+    "host_down": "connection_error",
     "proxy_failed": "connection_error",
     "connect_timeout": "timeout_error",
     "read_timeout": "timeout_error",

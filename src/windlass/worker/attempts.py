@@ -31,6 +31,7 @@ from windlass.model.page import Failure
 from windlass.model.task import Outcome, State, Task
 from windlass.storage.batcher import Batcher, Linger
 from windlass.storage.database import CONNECTION_ERRORS, Database
+from windlass.storage.lanes import patience_of
 from windlass.storage.outcomes import Finished, Outcomes
 from windlass.storage.queue import Leases
 from windlass.worker.admitting import Admitting
@@ -58,7 +59,7 @@ class Attempts:
         self._context = context
         self._leases = leases
         self._admitting = admitting
-        self._outcomes = Outcomes(database, self._under_way)
+        self._outcomes = Outcomes(database, patience_of(context.settings), self._under_way)
         self._storing = Batcher(context.blobs.put, limit=64, linger=Linger(0.003, self._under_way))
         self._kinds: dict[str, Kind] = {}
         self._cancelled: set[UUID] = set()

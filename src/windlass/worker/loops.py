@@ -21,6 +21,7 @@ from windlass.storage import manager_id
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
 from windlass.storage.cancelling import CANCEL_CHANNEL
+from windlass.storage.closedlanes import turn_away
 from windlass.storage.crawling import sweep
 from windlass.storage.crawls import Crawls
 from windlass.storage.database import CONNECTION_ERRORS, Database
@@ -28,6 +29,7 @@ from windlass.storage.maintenance import Maintenance
 from windlass.storage.queue import CHANNEL, Leases
 from windlass.storage.robots import RobotsRules
 from windlass.storage.tasks import Tasks
+from windlass.storage.turns import Turns
 from windlass.worker.admitting import Admitting
 from windlass.worker.attempts import Attempts
 from windlass.worker.taking import Taking
@@ -37,6 +39,7 @@ log = structlog.get_logger(__name__)
 BEAT_S = 5.0
 RECOVER_S = 5.0
 TIDY_S = 60.0
+_IN_VAIN_S = 60.0
 _STORED_AHEAD = timedelta(hours=2)
 """Bytes are stored before their task ends: by longer when the database or a bucket is away."""
 
@@ -64,6 +67,7 @@ class Worker:
             accounts=Accounts(database),
             crawls=Crawls(database, settings),
             robots=RobotsRules(database),
+            turns=Turns(database),
             blobs=blobs,
             extractor=extractor,
         )
@@ -84,6 +88,7 @@ class Worker:
                     ("admit", self._admitting.keep_admitting()),
                     ("beat", _every(BEAT_S, self._beat)),
                     ("recover", _every(RECOVER_S, self._recover)),
+                    ("move on", _every(RECOVER_S, self._move_on)),
                     ("tidy", _every(TIDY_S, self._tidy)),
                     ("listen", self._listen()),
                     ("lag", metrics.watch_loop("worker")),
@@ -106,8 +111,23 @@ class Worker:
         if count := await self._admission.recover():
             log.warning("tasks_recovered", count=count)
             self._admitting.wake()
-        if count := await sweep(self._database, self._settings):
-            log.info("crawls_resumed", count=count)
+
+    async def _move_on(self) -> None:
+        """Moves on what waits in vain: for hosts that are left alone, or in crawls without a task.
+        The one makes more of the other: a crawl has most of its URLs still to come."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _IN_VAIN_S
+        failed, resumed = 0, 0
+        while True:
+            turned = await turn_away(self._database, self._settings)
+            swept = await sweep(self._database, self._settings)
+            failed, resumed = failed + turned, resumed + swept
+            if not turned or not swept or loop.time() > until:
+                break
+        if failed:
+            log.warning("hosts_left_alone", tasks_failed=failed)
+        if resumed:
+            log.info("crawls_resumed", count=resumed)
             self._admitting.wake()
 
     async def _tidy(self) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from windlass.storage.breaker import LONGEST_PROBE_S, PROBE_S, Breaker
+from windlass.storage.breaker import LONGEST_PROBE_S, PROBE_S, Breaker, for_hosts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 UNPROVEN = Breaker(proven=False)
@@ -84,3 +84,36 @@ def test_what_it_remembers_is_bounded(tries: list[bool]) -> None:
 def test_trouble_that_is_long_over_is_forgotten() -> None:
     after = Breaker().after([False], NOW).after([True], later(400))
     assert after == Breaker()
+
+
+HOST = for_hosts(down_s=30, busy_s=900)
+
+
+def test_a_host_that_does_not_answer_is_asked_again_soon_and_given_up_when_it_stays_so() -> None:
+    breaker = Breaker().after([False] * 10, NOW, HOST)
+    assert (breaker.open_until, breaker.given_up) == (later(5), None)
+    breaker = breaker.after([False], later(5), HOST)
+    assert (breaker.open_until, breaker.given_up) == (later(15), None)
+    breaker = breaker.after([False], later(15), HOST).after([False], later(35), HOST)
+    assert (breaker.open_until, breaker.given_up) == (later(75), "host_down")
+    breaker = breaker.after([False], later(75), HOST)
+    assert breaker.open_until == later(135)
+
+
+def test_a_host_that_answers_is_back_at_once() -> None:
+    down = Breaker().after([False] * 10, NOW, HOST).after([False], later(40), HOST)
+    assert down.given_up == "host_down"
+    assert down.after([True], later(60), HOST) == Breaker()
+
+
+def test_a_host_that_refuses_is_there_but_has_not_gone_well() -> None:
+    refused = Breaker().after([False] * 10, NOW, HOST).after([None], later(3), HOST)
+    assert refused == Breaker(since=NOW)
+    assert refused.after([None], later(899), HOST).given_up is None
+    given_up = refused.after([None], later(900), HOST)
+    assert (given_up.given_up, given_up.open_until) == ("host_busy", later(960))
+    assert given_up.after([True], later(961), HOST) == Breaker()
+
+
+def test_failures_among_successes_do_not_close_a_host() -> None:
+    assert Breaker().after([True, False] * 20, NOW, HOST).open_until is None

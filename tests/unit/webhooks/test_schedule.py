@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from windlass.net.retry_after import parse_retry_after
 from windlass.settings import Settings
-from windlass.webhooks.schedule import next_delay, parse_retry_after
+from windlass.webhooks.schedule import next_delay
 
 SCHEDULE = Settings().webhook_schedule
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

@@ -1,0 +1,69 @@
+"""What an answer shows of its host, and what it asks of us. Pure; used by the kinds that fetch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import NamedTuple
+
+from windlass.model.page import Failure
+from windlass.model.task import HostSign, Task
+from windlass.net.endpoints import web_lane
+from windlass.net.retry_after import parse_retry_after
+
+_REFUSALS = frozenset({429, 503})
+_TIMEOUTS = frozenset({"connect_timeout", "read_timeout", "request_timeout"})
+_SILENT = _TIMEOUTS | {
+    "dns_failed",
+    "connection_refused",
+    "connection_failed",
+    "connection_lost",
+}
+"""Failures that say that nobody is there."""
+
+
+class Answered(NamedTuple):
+    """What is needed of an answer: its URL, status and headers, why it is not good enough, and when
+    it was there (time.monotonic)."""
+
+    url: str
+    status: int
+    headers: Iterable[tuple[str, str]]
+    failure: Failure | None
+    at: float
+
+
+def sign_of_page(task: Task, page: Answered) -> HostSign:
+    """What an answer shows: of the host that gave it, and of that of the task."""
+    refused, why = page.status in _REFUSALS, page.failure
+    wish_s = _wish_s(page) if refused else None
+    lane = web_lane(page.url)
+    return HostSign(
+        answered=True,
+        refused=refused,
+        strained=refused or (why is not None and why.code in _TIMEOUTS),
+        quiet_until=page.at + wish_s if wish_s else None,
+        lane=lane if lane != task.lane else None,
+    )
+
+
+def sign_of_failure(why: Failure, budget_s: float, patience_s: float) -> HostSign | None:
+    """What no answer shows. None: nothing of the host, as when the request had less time than we
+    would have had patience."""
+    if why.code not in _SILENT or (why.code == "request_timeout" and budget_s < patience_s):
+        return None
+    return HostSign(answered=False, strained=why.code in _TIMEOUTS)
+
+
+def note_of_wish(wish_s: float) -> str:
+    """The warning that says when to come back."""
+    return f"the host asks to be left alone for {ceil(round(wish_s, 1)):,} s"
+
+
+def _wish_s(page: Answered) -> float | None:
+    """The host's wish, in seconds from its answer on."""
+    text = next((value for name, value in page.headers if name.lower() == "retry-after"), None)
+    then = datetime.now(UTC) - timedelta(seconds=time.monotonic() - page.at)
+    return parse_retry_after(text, then)
