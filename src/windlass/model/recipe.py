@@ -206,14 +206,14 @@ class TerminalList(Spec, frozen=True, tag="terminal_list"):
     extractor: Extractor = RawOf()
 
 
-class Schema(Spec, frozen=True, tag="schema"):
+class Schema(Spec, frozen=True, kw_only=True, tag="schema"):
     """An object whose fields are read relative to the first element."""
 
     selector: Selector | None = None
     fields: dict[str, Parser]
 
 
-class SchemaList(Spec, frozen=True, tag="schema_list"):
+class SchemaList(Spec, frozen=True, kw_only=True, tag="schema_list"):
     """An object of every element."""
 
     selector: Selector | None = None
