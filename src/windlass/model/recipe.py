@@ -7,9 +7,10 @@ with defaults.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 
 class Spec(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type"):
@@ -166,7 +167,7 @@ class Chain(Spec, frozen=True, tag="sequence"):
 class Parent(Spec, frozen=True, tag="parent"):
     """What the element is in, so many levels up."""
 
-    times: int = 1
+    times: Annotated[int, Meta(ge=1, le=1000)] = 1
 
 
 class Root(Spec, frozen=True, tag="root"):
@@ -246,7 +247,7 @@ class Recipe(msgspec.Struct, frozen=True):
     """A recipe that is known to be right. `text` is its canonical JSON, shorthands resolved."""
 
     parser: Parser
-    text: bytes
+    text: str
 
 
 class CallRecord(msgspec.Struct, frozen=True, array_like=True):

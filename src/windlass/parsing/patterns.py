@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 from windlass.frontier.patterns import MAX_PATTERN, fault
 from windlass.parsing.faults import Spot
 
-__all__ = ["MAX_PATTERN", "Expression", "Match", "compile_pattern", "expression"]
+__all__ = ["MAX_PATTERN", "Expression", "Match", "compile_pattern", "expression", "pattern_fault"]
 
 _UNICODE = {
     "d": r"\p{Nd}",
@@ -59,18 +59,21 @@ class Expression(Protocol):
 
 def compile_pattern(pattern: str, spot: Spot) -> Expression:
     """The expression; one that matches nothing, and a problem at the spot, if it cannot be had."""
-    if len(pattern) <= MAX_PATTERN:
-        if not (wrong := fault(pattern)):
-            try:
-                return expression(pattern)
-            except ValueError as error:  # grown by what \w stands for here
-                wrong = str(error)
-        spot.wrong(wrong, "format", {"format": "regex"})
-        return expression(r"[^\s\S]")
-    spot.wrong(
-        f"must NOT have more than {MAX_PATTERN} characters", "maxLength", {"limit": MAX_PATTERN}
-    )
+    if not (wrong := pattern_fault(pattern)):
+        return expression(pattern)
+    spot.wrong(wrong, "format", {"format": "regex"})
     return expression(r"[^\s\S]")
+
+
+def pattern_fault(pattern: str) -> str:
+    """Why a pattern cannot be used, with the place counted from 0; "" if it can."""
+    if wrong := fault(pattern):
+        return wrong
+    try:
+        expression(pattern)
+    except ValueError as error:  # grown by what \w stands for here
+        return str(error)
+    return ""
 
 
 @lru_cache(maxsize=512)
