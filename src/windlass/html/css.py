@@ -89,7 +89,9 @@ _REPLACED = {
     "open": ":is(details,dialog)[open]",
     "matches": ":is",
 }
-_STRING = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^"',]+?))\s*(?:,|$)""", re.S)
+_STRING = re.compile(
+    r"""\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^"',]+?))\s*(?:,|$)""", re.S
+)
 _ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})\s?|(\n)|(.))", re.S)
 
 
@@ -103,6 +105,13 @@ class _Reader:
         self._compound = 0
         self._depth = 0
         self.marks: list[Mark] = []
+        self._parts: dict[str, Callable[[], None]] = {
+            ".": lambda: self._named("class~"),
+            "#": lambda: self._named("id"),
+            ":": self._pseudo,
+            "[": self._attribute,
+            "&": lambda: self._take(":scope", 1),
+        }
 
     def whole(self) -> str:
         """The selector in the parser's words. Raises CssError."""
@@ -118,15 +127,9 @@ class _Reader:
                 return
             if self._source.startswith("/*", self._at):
                 self._skip_comment()
-            elif here in ".#":
-                self._class_or_id(here)
-            elif here == ":":
-                self._pseudo()
-            elif here == "[":
-                self._attribute()
-            elif here == "&":
-                self._take(":scope", 1)
-            elif here == "\\" or here == "_" or here == "-" or here.isalnum() or here > "\x7f":
+            elif read := self._parts.get(here):
+                read()
+            elif here in "\\_-" or here.isalnum() or here > "\x7f":
                 self._take(self._name(), 0)
             else:
                 self._take(here, 1)
@@ -152,11 +155,11 @@ class _Reader:
         self._at = match.end()
         return match[0]
 
-    def _class_or_id(self, sign: str) -> None:
-        """As an attribute: the parser takes them in any case on pages without a doctype."""
+    def _named(self, attribute: str) -> None:
+        """A class or id, as an attribute: by itself the parser takes it in any case on pages
+        without a doctype."""
         self._at += 1
-        value = _quoted(unescape(self._name()))
-        self._written.append(f"[class~={value}]" if sign == "." else f"[id={value}]")
+        self._written.append(f"[{attribute}={_quoted(unescape(self._name()))}]")
 
     def _attribute(self) -> None:
         begin = self._at
@@ -362,9 +365,7 @@ def _undecided(element: Element) -> bool:
     return form.select_one(group) is None
 
 
-_RANGED = (
-    ':is(input[type="number"],input[type="range"]):is([min],[max])'
-)
+_RANGED = ':is(input[type="number"],input[type="range"]):is([min],[max])'
 _STATES: dict[str, tuple[str, Holds]] = {
     "in-range": (_RANGED, _in_range),
     "out-of-range": (_RANGED, _out_of_range),

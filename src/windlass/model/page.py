@@ -30,6 +30,16 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
         return cls(error.code, error.public_message, error.retryable)
 
 
+class CallRecord(msgspec.Struct, frozen=True, array_like=True):
+    """One call that a rendered page made, as recipes see it (contract 7.8.6). `status` 0: no
+    answer came. `body` is empty if it is no text."""
+
+    url: str
+    method: str = "GET"
+    status: int = 0
+    body: str = ""
+
+
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One final answer. `body` has every content encoding undone and is at most the byte cap.
 
@@ -48,6 +58,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     egress: str = ""
     """Label of the proxy used; empty = the machine's own address."""
     warnings: tuple[str, ...] = ()
+    calls: tuple[CallRecord, ...] = ()
+    """What a rendered page called, where somebody asked for it."""
 
     def header(self, name: str) -> str | None:
         """The first value of a header, whatever its case."""

@@ -248,12 +248,3 @@ class Recipe(msgspec.Struct, frozen=True):
 
     parser: Parser
     text: str
-
-
-class CallRecord(msgspec.Struct, frozen=True, array_like=True):
-    """One call that a rendered page made, as recipes see it (7.8.6). `status` 0: no answer."""
-
-    url: str
-    method: str = "GET"
-    status: int = 0
-    body: str = ""

@@ -108,6 +108,8 @@ class ExtractRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     formats: tuple[str, ...] = ("html",)
     main_content: bool = False
     """Markdown and text of the main content only, instead of the whole page."""
+    recipe: str = ""
+    """Canonical JSON of a Recipe (model/recipe.py), followed besides `formats`."""
     tag: str | None = None
     warnings: tuple[str, ...] = ()
     """What the dialect has to tell the caller about this request: ignored keys and the like."""

@@ -1,4 +1,4 @@
-"""Extractors (contract 7.8.3): one compile function each, from a spec to a function context → value.
+"""Extractors (contract 7.8.3): one compile function each, from a spec to a function.
 
 Used by parsers.py and, to refuse what is wrong, by reading.py. To add one: its Spec in
 model/recipe.py, a function here, a line in EXTRACTORS.

@@ -20,8 +20,8 @@ from windlass.parsing.pathsyntax import (
     Name,
     Not,
     Operand,
-    PathSyntaxError,
     Path,
+    PathSyntaxError,
     Pattern,
     Slice,
     Step,
@@ -204,4 +204,3 @@ def _ordered(left: Any, right: Any) -> bool:
         return False
     numbers = isinstance(left, int | float) and isinstance(right, int | float)
     return numbers or (isinstance(left, str) and isinstance(right, str))
-

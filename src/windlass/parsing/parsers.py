@@ -1,4 +1,4 @@
-"""Parsers (contract 7.8.1): one compile function each, from a spec to a function context → value.
+"""Parsers (contract 7.8.1): one compile function each, from a spec to a function.
 
 Used by recipes.py. To add one: its Spec in model/recipe.py, a function here, a line in PARSERS.
 """
@@ -145,9 +145,7 @@ def _and(spec: And, spot: Spot, field: str) -> Evaluate:
 
 def _each(parsers: tuple[Parser, ...], spot: Spot, field: str) -> list[Evaluate]:
     where = spot / "parsers"
-    return [
-        compile_parser(parser, where / number, field) for number, parser in enumerate(parsers)
-    ]
+    return [compile_parser(parser, where / number, field) for number, parser in enumerate(parsers)]
 
 
 def _const(spec: Const, spot: Spot, field: str) -> Evaluate:

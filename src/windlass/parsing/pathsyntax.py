@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from windlass.parsing.patterns import Expression, pattern_fault, expression
+from windlass.parsing.patterns import Expression, expression, pattern_fault
 
 MAX_PATH = 2000
 """Characters of one path."""
@@ -137,7 +137,9 @@ Test = Compare | Pattern | Not | Logic | Nested | Literal
 def parse_path(text: str) -> Path:
     """The steps of a path. Raises PathSyntaxError."""
     if len(text) > MAX_PATH:
-        raise PathSyntaxError(f"the path has {len(text)} characters, at most {MAX_PATH} are allowed")
+        raise PathSyntaxError(
+            f"the path has {len(text)} characters, at most {MAX_PATH} are allowed"
+        )
     reader = _Reader(text.strip())
     path = reader.path()
     reader.end()

@@ -100,7 +100,9 @@ class RecipeReader:
                 extractor = None
                 _additional(spot, extra[0], ["selector", "extractor"])
             else:
-                extractor = self._extractor(rest["extractor"], spot / "extractor", f"{ours}/extractor")
+                extractor = self._extractor(
+                    rest["extractor"], spot / "extractor", f"{ours}/extractor"
+                )
             return Terminal(selector=selector, extractor=extractor or RawOf())
         if kind not in POST_PROCESSORS:
             _unknown(spot / "type", "type", [*PARSERS, "text", *POST_PROCESSORS])
@@ -113,7 +115,8 @@ class RecipeReader:
         if isinstance(value, str):
             self.aliases[f"{ours}/css_selector"] = spot.path
             return Css(css_selector=value)
-        return self._node(SELECTORS, "selector", value, spot, ours)
+        made: Selector | None = self._node(SELECTORS, "selector", value, spot, ours)
+        return made
 
     def _extractor(self, value: Any, spot: Spot, ours: str) -> Extractor:
         return self._node(EXTRACTORS, "extractor", value, spot, ours) or RawOf()
@@ -121,11 +124,13 @@ class RecipeReader:
     def _post(self, value: Any, spot: Spot, ours: str) -> PostProcessor | None:
         if isinstance(value, list):
             self.aliases[f"{ours}/sequence"] = spot.path
-            return self._deeper(
+            made: PostProcessor | None = self._deeper(
                 spot,
                 lambda: Steps(sequence=self._list(self._post, value, spot, f"{ours}/sequence")),
             )
-        return self._node(POST_PROCESSORS, "post-processor", value, spot, ours)
+        else:
+            made = self._node(POST_PROCESSORS, "post-processor", value, spot, ours)
+        return made
 
     def _fields(self, value: Any, spot: Spot, ours: str) -> dict[str, Parser]:
         if not isinstance(value, dict):
@@ -183,7 +188,7 @@ class RecipeReader:
         self._depth -= 1
         return made
 
-    def _struct(self, kind: type[Any], value: dict[str, Any], spot: Spot, ours: str) -> Any:
+    def _struct(self, kind: Any, value: dict[str, Any], spot: Spot, ours: str) -> Any:
         aliases: Mapping[str, str] = _ALIASES.get(kind, {})
         fields = _fields_of(kind)
         known = [*fields, *aliases]
@@ -245,7 +250,7 @@ class _Field(msgspec.Struct, frozen=True):
 
 
 @cache
-def _fields_of(kind: type[Any]) -> dict[str, _Field]:
+def _fields_of(kind: Any) -> dict[str, _Field]:
     return {
         field.encode_name: _Field(
             field.name,
@@ -281,7 +286,7 @@ _JSON_TYPES = {str: "string", int: "integer", bool: "boolean", float: "number"}
 def _scalar(kind: Any, value: Any, spot: Spot) -> Any:
     try:
         return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
+    except msgspec.ValidationError:
         bare = get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
         if get_origin(bare) is Literal:
             _unknown(spot, "value", [each for each in get_args(bare) if each])
@@ -290,12 +295,14 @@ def _scalar(kind: Any, value: Any, spot: Spot) -> Any:
         elif isinstance(value, bool) or not isinstance(value, bare):
             _mistyped(spot, _JSON_TYPES.get(bare, "value"))
         else:
-            limits = kind.__metadata__[0]
-            low = limits.ge is not None and value < limits.ge
-            sign, limit, word = (">=", limits.ge, "minimum") if low else ("<=", limits.le, "maximum")
-            params = {"comparison": sign, "limit": limit}
-            spot.wrong(f"must be {sign} {limit}" if limit is not None else str(error), word, params)
+            _out_of_range(kind.__metadata__[0], value, spot)
         return _ABSENT
+
+
+def _out_of_range(limits: msgspec.Meta, value: float, spot: Spot) -> None:
+    low = limits.ge is not None and value < limits.ge
+    sign, limit, word = (">=", limits.ge, "minimum") if low else ("<=", limits.le, "maximum")
+    spot.wrong(f"must be {sign} {limit}", word, {"comparison": sign, "limit": limit})
 
 
 def _mistyped(spot: Spot, kind: str) -> None:

@@ -18,7 +18,7 @@ import msgspec
 from windlass.html.document import Document
 from windlass.html.dom import Dom, Node, text_of
 from windlass.html.media import Kind
-from windlass.model.recipe import CallRecord
+from windlass.model.page import CallRecord
 from windlass.parsing.jsonpath import Item
 
 _LOOK_EVERY = 2_000
@@ -28,7 +28,7 @@ Context = Node | Item
 """What a parser works on: a node of the page, or a JSON value."""
 
 
-class RecipeStopped(Exception):
+class RecipeStopped(Exception):  # noqa: N818 - news, like the errors of errors.py
     """A recipe took more than it may; says what of."""
 
 
@@ -187,7 +187,9 @@ class Run:
         steps: list[str] = []
         while isinstance(context, Item):
             if context.key is not None:
-                steps.append(f"[{context.key}]" if isinstance(context.key, int) else str(context.key))
+                steps.append(
+                    f"[{context.key}]" if isinstance(context.key, int) else str(context.key)
+                )
             context = context.up
         path = "$." + ".".join(reversed(steps)) if steps else "$"
         return f"{self._where(context)} {path.replace('.[', '[')}".strip()
@@ -203,7 +205,12 @@ def _shown(call: CallRecord) -> dict[str, Any]:
     }
 
 
-_WRAPPINGS = (("<!--", "-->"), ("//<![CDATA[", "//]]>"), ("/*<![CDATA[*/", "/*]]>*/"), ("<![CDATA[", "]]>"))
+_WRAPPINGS = (
+    ("<!--", "-->"),
+    ("//<![CDATA[", "//]]>"),
+    ("/*<![CDATA[*/", "/*]]>*/"),
+    ("<![CDATA[", "]]>"),
+)
 
 
 def read_json(text: str) -> Any:

@@ -28,6 +28,7 @@ from windlass.wire.v1_options import (
     read_driver,
     read_emulation,
     read_formats,
+    read_parser,
     read_place,
     read_session,
 )
@@ -171,6 +172,7 @@ def _translate(body: ExtractBody, reading: Reading) -> ExtractRequest:
         driver=driver,
         plan=plan,
         formats=read_formats(body, reading),
+        recipe=read_parser(body, reading),
         main_content=body.markdown_backend == "main_content",
         tag=given(body.tag, None),
     )

@@ -61,6 +61,7 @@ class ResultData(msgspec.Struct, kw_only=True):
     headers: dict[str, str] | UnsetType = UNSET
     links: list[str] | UnsetType = UNSET
     cookies: list[CookieView] | UnsetType = UNSET
+    parsing: Any = UNSET
     redirects: list[RedirectView] | UnsetType = UNSET
 
 
