@@ -35,6 +35,8 @@ webhooks = typer.Typer(help="Webhooks of your account.", no_args_is_help=True)
 secret = typer.Typer(help="What webhooks are signed with.", no_args_is_help=True)
 keys = typer.Typer(help="API keys; only account main may.", no_args_is_help=True)
 storage = typer.Typer(help="Buckets that results are delivered to.", no_args_is_help=True)
+recipe = typer.Typer(help="Recipes: from a page to fields.", no_args_is_help=True)
+app.add_typer(recipe, name="recipe")
 app.add_typer(tasks, name="tasks")
 app.add_typer(batches, name="batches")
 app.add_typer(crawl, name="crawl")
@@ -111,6 +113,23 @@ def extract(
     from windlass.cli.output import Target
 
     run(url, tuple(formats or ("markdown",)), Target(out, as_json), data)
+
+
+@recipe.command("try")
+def recipe_try(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The page.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recipe, as JSON.")],
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """Try a recipe on a page: each field, what it found and where.
+
+    Works in this process, with or without a server. Status 2 if the file is no recipe, each mistake
+    on a line of its own; 3 if the page could not be had or nothing was found on it.
+    """
+    from windlass.cli.recipes import try_recipe
+
+    try_recipe(url, file, as_json, data)
 
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many.")]

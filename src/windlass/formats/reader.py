@@ -59,18 +59,24 @@ class Reader:
     def __init__(self, settings: Settings) -> None:
         self._deadline_s = settings.parse_timeout
         most = _EXPANSION * settings.fetch_limit
-        self._pool = ReaderPool(_ENTRY, PoolLimits(memory=settings.parse_memory, reply=most))
+        limits = PoolLimits(memory=settings.parse_memory, reply=most)
+        self._pool = ReaderPool(_ENTRY, limits)
+        # On their own: a recipe may take its author's time, never that of others' pages.
+        self._recipes = ReaderPool(_ENTRY, msgspec.structs.replace(limits, children=2))
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Reading)
 
     @property
     def processes(self) -> tuple[int, ...]:
         """Ids of the page-reading processes, for measurements."""
-        return self._pool.processes
+        return (*self._pool.processes, *self._recipes.processes)
 
     async def aclose(self) -> None:
         """Ends the child processes."""
-        await self._pool.aclose()
+        try:
+            await self._pool.aclose()
+        finally:
+            await self._recipes.aclose()
 
     async def read(self, page: Page, request: ExtractRequest) -> Read:
         """The values of `request.formats` and of its recipe. A page that cannot be read fails in
@@ -125,7 +131,8 @@ class Reader:
         if _is_light(document, order.of_document):
             return make(document, order.of_document, wish)
         asked = ReadRequest(page.url, document.content_type, order.paths, wish, page.body)
-        answer = await self._pool.call(self._encoder.encode(asked), self._deadline_s)
+        pool = self._recipes if wish.recipe else self._pool
+        answer = await pool.call(self._encoder.encode(asked), self._deadline_s)
         try:
             return self._decoder.decode(answer)
         except msgspec.DecodeError as error:
