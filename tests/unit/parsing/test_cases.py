@@ -25,9 +25,7 @@ TYPES = {
 
 
 def _names() -> list[str]:
-    return sorted(
-        str(file.parent.relative_to(CASES)) for file in CASES.glob("*/*/expected.json")
-    )
+    return sorted(str(file.parent.relative_to(CASES)) for file in CASES.glob("*/*/expected.json"))
 
 
 def _calls(folder: Path) -> tuple[CallRecord, ...]:
