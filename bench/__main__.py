@@ -22,6 +22,7 @@ from bench import (
     latency,
     pages,
     peers,
+    recipes,
     report,
     resting,
 )
@@ -93,6 +94,10 @@ async def _unheard(answers: report.Answers, site: Site, passes: int) -> None:
     answers.unheard = await deliver_backlog.measure()
 
 
+async def _recipes(answers: report.Answers, site: Site, passes: int) -> None:
+    answers.recipes = recipes.measure(passes)
+
+
 QUESTIONS: dict[str, Callable[[report.Answers, Site, int], Awaitable[None]]] = {
     "accept": _accept,
     "pages": _pages,
@@ -106,6 +111,7 @@ QUESTIONS: dict[str, Callable[[report.Answers, Site, int], Awaitable[None]]] = {
     "large": _large,
     "dead": _dead,
     "unheard": _unheard,
+    "recipes": _recipes,
 }
 
 
