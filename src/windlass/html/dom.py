@@ -39,7 +39,11 @@ class Dom:
     @classmethod
     def of(cls, source: Source) -> Dom:
         """The page. Broken XML is read as HTML, which makes something of everything."""
-        if source.kind in (Kind.XML, Kind.XHTML):
+        if source.kind is Kind.XHTML:
+            from windlass.html.tree import from_xhtml
+
+            return cls(_parse_html(from_xhtml(source.text)), source.url)
+        if source.kind is Kind.XML:
             try:
                 return cls(_parse_xml(source.text), source.url, xml=True)
             except HTMLParseError:
@@ -197,8 +201,12 @@ class XPathQuery:
         self._xml = xml
 
     def select(self, dom: Dom, node: Node) -> list[Element]:
-        """The elements that the path leads to from a node, in document order."""
-        found = self._xml(node) if dom.xml else self._html(node)
+        """The elements that the path leads to from a node, in document order. Raises XPathError
+        for what cannot be done on this page."""
+        try:
+            found = self._xml(node) if dom.xml else self._html(node)
+        except TypeError as error:  # what only some pages show
+            raise XPathError(str(error).removeprefix("xpath: ")) from error
         if not isinstance(found, list):
             return []
         return [each for each in found if isinstance(each, Element)]
@@ -250,7 +258,7 @@ def _compiled(path: str) -> Callable[[Node], object]:
     try:
         query = XPath(path)
         found = query(_sample())
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise XPathError(str(error).removeprefix("xpath: ")) from error
     if not isinstance(found, list):
         kind = {bool: "a boolean", float: "a number", str: "a text"}.get(type(found), "a value")

@@ -31,6 +31,8 @@ Evaluate = Callable[[Context, Run], Any]
 
 def compile_parser(spec: Parser, spot: Spot, field: str = "") -> Evaluate:
     """`field` is where its value will stand in the result, as a JSON pointer."""
+    if spot.overdue:
+        return lambda context, run: None
     return PARSERS[type(spec)](spec, spot, field)
 
 

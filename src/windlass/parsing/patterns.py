@@ -15,6 +15,9 @@ from windlass.parsing.faults import Spot
 
 __all__ = ["MAX_PATTERN", "Expression", "Match", "compile_pattern", "expression", "pattern_fault"]
 
+_MEMORY = 1_000_000
+"""About what a compiled pattern may take, in bytes, and again for each direction of reading."""
+
 _UNICODE = {
     "d": r"\p{Nd}",
     "D": r"\P{Nd}",
@@ -76,17 +79,20 @@ def pattern_fault(pattern: str) -> str:
     return ""
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def expression(pattern: str) -> Expression:
     """A pattern known to be right. Raises ValueError if it is not."""
     import re2
 
     options: Any = re2.Options()
     options.log_errors = False
+    options.max_mem = _MEMORY
     try:
         return cast(Expression, re2.compile(_as_in_python(pattern), options))
     except re2.error as error:
-        raise ValueError(f"{pattern!r} does not compile: {error}") from error
+        said = error.args[0] if error.args else ""
+        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+        raise ValueError(f"{pattern[:80]!r} does not compile: {text}") from error
 
 
 def _as_in_python(pattern: str) -> str:

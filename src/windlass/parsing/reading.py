@@ -104,7 +104,7 @@ class RecipeReader:
                     rest["extractor"], spot / "extractor", f"{ours}/extractor"
                 )
             return Terminal(selector=selector, extractor=extractor or RawOf())
-        if kind not in POST_PROCESSORS:
+        if not isinstance(kind, str) or kind not in POST_PROCESSORS:
             _unknown(spot / "type", "type", [*PARSERS, "text", *POST_PROCESSORS])
             return Const(value=None)
         self.aliases[f"{ours}/extractor/post_processor"] = spot.path

@@ -7,6 +7,7 @@ processes. What either does with pages and requests is not known here.
 from __future__ import annotations
 
 from functools import lru_cache
+from time import thread_time
 from typing import Any
 
 import msgspec
@@ -19,6 +20,9 @@ from windlass.parsing.reading import RecipeReader
 
 MAX_SIZE = 200_000
 """Bytes of a recipe's JSON, shorthands resolved."""
+
+_CHECK_S = 0.5
+"""CPU seconds that the parts of one recipe may take to compile."""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Parser)
@@ -49,7 +53,11 @@ def read_recipe(value: Any, spot: Spot) -> Recipe | None:
 def _check(parser: Parser, aliases: dict[str, str], spot: Spot) -> None:
     """Notes what only compiling finds, at the places that the caller knows."""
     found: list[Problem] = []
-    compile_parser(parser, Spot(found))
+    ours = Spot(found, until=thread_time() + _CHECK_S)
+    compile_parser(parser, ours)
+    if ours.overdue:
+        message = "takes too long to check: it has too many or too large regular expressions"
+        spot.wrong(message, "maxCost", {"limit": _CHECK_S})
     for problem in found:
         place = Spot(spot.problems, _as_written(problem.path, aliases, spot.path))
         place.wrong(problem.message, problem.keyword, problem.params)
@@ -75,7 +83,7 @@ def compile_recipe(value: Any, prefix: str = "") -> Recipe:
     return recipe
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def evaluator(text: str) -> Evaluate:
     """The function that a recipe's canonical JSON stands for. Raises ValueError if it is none."""
     problems: list[Problem] = []

@@ -137,6 +137,7 @@ class Run:
             return None
         dom = self._fragments.get(context.value)
         if dom is None:
+            self.spend(len(context.value) // 20)
             dom = self._fragments[context.value] = Dom.fragment(context.value, self.url)
         return dom, dom.document
 

@@ -36,7 +36,7 @@ class Finder(NamedTuple):
 
 def compile_selector(spec: Selector | None, spot: Spot) -> Finder:
     """Notes at the spot what is wrong, and then still returns something. None: what it is at."""
-    if spec is None:
+    if spec is None or spot.overdue:
         return _HERE
     return SELECTORS[type(spec)](spec, spot)
 
@@ -65,6 +65,7 @@ def _css(spec: Css, spot: Spot) -> Finder:
         place = run.dom_of(context)
         if place is None:
             return []
+        run.look()
         found = place[0].select(place[1], selector)
         run.spend(len(found) + 1)
         return found
@@ -72,6 +73,7 @@ def _css(spec: Css, spot: Spot) -> Finder:
     def first(context: Context, run: Run) -> Any:
         place = run.dom_of(context)
         run.spend(1)
+        run.look()
         return None if place is None else place[0].first(place[1], selector)
 
     return Finder(every, first)

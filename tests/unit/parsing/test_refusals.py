@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -180,3 +181,20 @@ def test_number_of_nodes_is_limited() -> None:
 def test_size_is_limited() -> None:
     recipe = {"a": {"type": "const", "value": "x" * 300_000}}
     assert wrong(recipe) == {"/parser": "maxLength"}
+
+
+def test_a_recipe_of_costly_regexes_is_refused_in_time() -> None:
+    def costly(number: int) -> dict[str, Any]:
+        pattern = r"\w" * 40 + str(number)
+        return {"type": "terminal", "extractor": {"type": "text", "regex": pattern}}
+
+    began = time.thread_time()
+    assert wrong({str(n): costly(n) for n in range(500)}) == {"/parser": "maxCost"}
+    assert time.thread_time() - began < 3
+
+
+def test_a_regex_that_needs_too_much_memory_is_refused() -> None:
+    extractor = {"type": "text", "regex": r"(\w{20}){20}"}
+    assert wrong({"type": "terminal", "extractor": extractor}) == {
+        "/parser/extractor/regex": "format"
+    }

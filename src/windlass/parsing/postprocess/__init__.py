@@ -79,6 +79,8 @@ POST_PROCESSORS: Registry[PostProcess] = Registry(
 
 def compile_post(spec: PostProcessor, spot: Spot) -> Apply:
     """The whole of a post-processor: what comes out never raises."""
+    if spot.overdue:
+        return lambda value, setting: value
     member = POST_PROCESSORS.get(type_of(spec))
     apply = member.compile(spec, spot)
     sees_null, whole = member.sees_null, member.whole
