@@ -41,15 +41,16 @@ CONNECTION_ERRORS: tuple[type[Exception], ...] = (
 )
 """What says that the database, not the statement, is the trouble."""
 
+_FILES = ("queries.sql", "crawls.sql", "agents.sql")
 COMMAND_TIMEOUT_S = 60.0
 _RECONNECT_S = 0.3
 
 
 @cache
 def queries() -> dict[str, str]:
-    """The statements of queries.sql and crawls.sql by name."""
+    """The statements of queries.sql, crawls.sql and agents.sql by name."""
     folder = Path(__file__).parent
-    texts = [(folder / name).read_text(encoding="utf-8") for name in ("queries.sql", "crawls.sql")]
+    texts = [(folder / name).read_text(encoding="utf-8") for name in _FILES]
     parts = re.split(r"^-- name: (\w+)$", "\n".join(texts), flags=re.MULTILINE)
     return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
