@@ -36,7 +36,9 @@ def explained(document: Document, wish: Wish, warnings: list[str]) -> dict[str, 
 
 def _value(run: Run, wish: Wish, warnings: list[str]) -> Any:
     try:
-        return _packed(evaluator(wish.recipe)(run.start, run))
+        value = _packed(evaluator(wish.recipe)(run.start, run))
+        warnings += run.notes
+        return value
     except RecipeStopped as stopped:
         why = f"the recipe was stopped: {stopped}"
     except (ValueError, ArithmeticError, RecursionError) as error:

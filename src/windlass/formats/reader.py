@@ -62,7 +62,7 @@ class Reader:
         limits = PoolLimits(memory=settings.parse_memory, reply=most)
         self._pool = ReaderPool(_ENTRY, limits)
         # On their own: a recipe may take its author's time, never that of others' pages.
-        self._recipes = ReaderPool(_ENTRY, msgspec.structs.replace(limits, children=2))
+        self._recipes = ReaderPool(_ENTRY, msgspec.structs.replace(limits, children=2, nice=5))
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Reading)
 
