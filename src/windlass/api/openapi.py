@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import windlass
-from windlass.api.operations import OPERATIONS, Operation
+from windlass.api.operation import Operation
+from windlass.api.operations import OPERATIONS
 from windlass.errors import WindlassError
 from windlass.wire import ajv
 from windlass.wire.v1_errors import sync_statuses
@@ -28,7 +29,10 @@ _PATH_DOCS = {
     "crawl_id": "Id of a crawl.",
     "delivery_id": "Id of a delivery: the webhook-id that its receiver sees.",
     "key_id": "Id of a key.",
+    "agent_name": "Name of an agent.",
 }
+_NAMES = frozenset(("agent_name",))
+"""Path parameters that are no ids."""
 _STATUS_DOCS = {
     200: "What was asked for.",
     204: "Done.",
@@ -42,7 +46,8 @@ _STATUS_DOCS = {
     413: "The request body is too large.",
     429: "Too many requests with this key; come back after Retry-After.",
     500: "The target gave no answer, or the server failed. Carries x-should-retry: false.",
-    501: "The operator's proxy failed. Carries x-should-retry: false.",
+    501: "The operator's proxy failed, or there is no search backend. Carries x-should-retry: "
+    "false.",
     503: "Requests cannot be served now; come back after Retry-After.",
     555: "The time for the request ran out. Carries x-should-retry: false.",
 }
@@ -114,7 +119,7 @@ def _kinds(operations: tuple[Operation, ...]) -> list[type]:
     found: dict[type, None] = {}
     for operation in operations:
         for kind in (operation.body, *operation.all_answers().values()):
-            if isinstance(kind, type):
+            if kind is not None and not isinstance(kind, str):
                 found[kind] = None
     return list(found)
 
@@ -151,7 +156,9 @@ def _parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
             "in": "path",
             "required": True,
             "description": _PATH_DOCS[name],
-            "schema": {"type": "string", "format": "uuid"},
+            "schema": {"type": "string"}
+            if name in _NAMES
+            else {"type": "string", "format": "uuid"},
         }
         for name in re.findall(r"\{(\w+)\}", path)
     ]

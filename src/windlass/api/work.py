@@ -13,7 +13,7 @@ from windlass.api.verbs import Verbs
 from windlass.buckets.places import allowed
 from windlass.errors import RequestTimeout
 from windlass.model.page import Failure
-from windlass.model.request import Submission
+from windlass.model.request import ExtractRequest, Submission
 from windlass.model.task import State, Task
 from windlass.settings import Settings
 from windlass.wire.v1_errors import Envelope, failure_envelope
@@ -40,7 +40,19 @@ class Work:
 
     async def extract(self, call: Call) -> Reply:
         """Submits the same task and waits for it."""
-        task, timeout_ms = await self._submit(call, asynchronous=False)
+        return await self.finish(call, *await self._submit(call, asynchronous=False))
+
+    async def finish(self, call: Call, task: Task, timeout_ms: int | None) -> Reply:
+        """The result of a task that was just submitted, once it has one; `timeout_ms` is the
+        caller's own budget."""
+        try:
+            task = await self.ended(call, task, timeout_ms)
+        except RequestTimeout as late:
+            return _sent(failure_envelope(Failure.of(late), task.id))
+        return await self._answer(call, task)
+
+    async def ended(self, call: Call, task: Task, timeout_ms: int | None) -> Task:
+        """The task when it has ended. Raises RequestTimeout when it takes too long."""
         budget_s = self._settings.sync_timeout
         if timeout_ms is not None:
             budget_s = min(budget_s, timeout_ms / 1000 + MARGIN_S)
@@ -48,9 +60,8 @@ class Work:
         if not task.state.terminal:
             task = await self._service.cancel(call.account, task.id)
             if task.state is State.CANCELLED or not task.state.terminal:
-                late = RequestTimeout(f"No answer within {budget_s:g} s")
-                return _sent(failure_envelope(Failure.of(late), task.id))
-        return await self._answer(call, task)
+                raise RequestTimeout(f"No answer within {budget_s:g} s")
+        return task
 
     async def extract_legacy(self, call: Call) -> Reply:
         """The same for readers of the legacy API."""
@@ -74,7 +85,7 @@ class Work:
         )
         call.task_id = task.id
         call.forget_body()
-        return task, read.request.timeout_ms
+        return task, read.request.timeout_ms if isinstance(read.request, ExtractRequest) else None
 
     async def _answer(self, call: Call, task: Task) -> Reply:
         """The result, whatever the target's status; an error if the target gave no answer."""

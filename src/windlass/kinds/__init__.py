@@ -57,6 +57,7 @@ KINDS: Registry[type[Kind]] = Registry(
         "crawl_page": "windlass.kinds.crawl:FetchPage",
         "crawl_sitemaps": "windlass.kinds.crawl_sitemaps:ReadSitemaps",
         "extract": "windlass.kinds.extract:Extract",
+        "search": "windlass.kinds.search:Search",
         "upload": "windlass.kinds.upload:UploadResult",
         "webhook": "windlass.kinds.webhook:SendWebhook",
     },

@@ -1,4 +1,4 @@
-"""AgentDocument: a named way from parameters to fields, as JSON and nothing else. Agent: one version.
+"""AgentDocument: a named way from parameters to fields, as JSON. Agent: one version of it.
 
 Written by people, checked by agents/documents.py, stored as it was written. It must stay readable
 by later versions: only add fields, with defaults.

@@ -82,3 +82,5 @@ class Extraction(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     partial: bool = False
     egress: str = ""
+    next_page: dict[str, Any] | None = None
+    """The parameters with which an agent brings the next page, if one is known of."""

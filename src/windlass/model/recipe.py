@@ -133,7 +133,20 @@ class RawOf(Spec, frozen=True, tag="raw"):
     post_processor: PostProcessor | None = None
 
 
-Extractor = TextOf | AttrOf | JsonOf | RawOf
+class TableOf(Spec, frozen=True, tag="table"):
+    """A table as `{"caption", "columns", "rows"}`, spans written out. Ours, not the vendor's."""
+
+    post_processor: PostProcessor | None = None
+
+
+class MainContentOf(Spec, frozen=True, tag="main_content"):
+    """The main content of the whole page, as the formats give it. Ours, not the vendor's."""
+
+    format: Literal["text", "markdown"] = "text"
+    post_processor: PostProcessor | None = None
+
+
+Extractor = TextOf | AttrOf | JsonOf | RawOf | TableOf | MainContentOf
 
 
 # --------------------------------------------------------------------- selectors (7.8.2)

@@ -124,6 +124,9 @@ class ExtractRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     """What the dialect has to tell the caller about this request: ignored keys and the like."""
 
 
+Period = Literal["", "hour", "day", "week", "month", "year"]
+
+
 class SearchRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What to ask the operator's search backend. JSON-encodable, kept like an ExtractRequest.
 
@@ -133,7 +136,7 @@ class SearchRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     engine: str = ""
     count: int = 10
     page: int = 1
-    time: Literal["", "hour", "day", "week", "month", "year"] = ""
+    time: Period = ""
     locale: str = ""
     country: str = ""
     agent: AgentRun | None = None

@@ -12,7 +12,17 @@ from typing import Any
 import msgspec
 
 from windlass.html.dom import Element, attribute_of, markup_of, pieces_of, text_of
-from windlass.model.recipe import AttrOf, Extractor, JsonOf, RawOf, Spec, TextOf
+from windlass.html.grid import grid_of
+from windlass.model.recipe import (
+    AttrOf,
+    Extractor,
+    JsonOf,
+    MainContentOf,
+    RawOf,
+    Spec,
+    TableOf,
+    TextOf,
+)
 from windlass.parsing.faults import Spot
 from windlass.parsing.jsonpath import Item
 from windlass.parsing.patterns import compile_pattern
@@ -113,10 +123,29 @@ def _raw(spec: RawOf, spot: Spot) -> Reader:
     return read
 
 
+def _table(spec: TableOf, spot: Spot) -> Reader:
+    def read(context: Context, run: Run) -> Any:
+        if not isinstance(context, Element):
+            return None
+        grid = grid_of(context)
+        run.spend(sum(map(len, grid.rows)))
+        for row in (grid.columns, *grid.rows):
+            run.give("".join(row))
+        return grid._asdict()
+
+    return read
+
+
+def _main_content(spec: MainContentOf, spot: Spot) -> Reader:
+    return lambda context, run: run.give(run.main_content(spec.format))
+
+
 EXTRACTORS: dict[type[Spec], Callable[[Any, Spot], Reader]] = {
     TextOf: _text,
     AttrOf: _attr,
     JsonOf: _json,
     RawOf: _raw,
+    TableOf: _table,
+    MainContentOf: _main_content,
 }
 """The compile function of each extractor."""

@@ -70,6 +70,8 @@ class Run:
         self.sighted: list[Sighted] | None = [] if explain else None
         self._read: dict[str, Any] = {}
         self._fragments: dict[str, Dom] = {}
+        self.notes: list[str] = []
+        """What the caller should know about the values."""
 
     # ------------------------------------------------------------ what it costs
 
@@ -122,6 +124,13 @@ class Run:
 
             return Dom.of(Source(document.body, document.encoding, document.url, document.kind))
         return Dom.fragment(self._text, document.url)
+
+    def main_content(self, form: str) -> str:
+        """What the formats call main content, "text" or "markdown"; "" of what is no markup."""
+        if not self._document.kind.markup:
+            return ""
+        tree = self._document.tree.main_content(self.notes)
+        return tree.markdown() if form == "markdown" else tree.text()
 
     @property
     def _text(self) -> str:

@@ -186,6 +186,14 @@ def _detail(task: Task, base: str) -> TaskDetail:
     return view
 
 
+def _query(task: Task) -> Any:
+    """The effective query: what was sent with defaults (contract 5.1)."""
+    shown = msgspec.json.decode(task.input)
+    if task.api == "extract":
+        return query_of(shown)
+    return {"localization": False, **shown} if isinstance(shown, dict) else shown
+
+
 def _common(task: Task, base: str) -> dict[str, Any]:
     why = reason(task.state, task.failure)
     link = f"{base}/v1/tasks/{task.id}"
@@ -198,7 +206,7 @@ def _common(task: Task, base: str) -> dict[str, Any]:
         "modified_at": timestamp(task.modified_at),
         "account_name": task.account,
         "input": msgspec.Raw(task.input.encode()),
-        "query": query_of(msgspec.json.decode(task.input)),
+        "query": _query(task),
         "api_type": task.api,
         "batch_id": batch_id(task),
         "output_url": output_url(task),
