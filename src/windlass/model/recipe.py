@@ -38,9 +38,13 @@ class Format(Spec, frozen=True, tag="format"):
 
 
 class Date(Spec, frozen=True, tag="date"):
-    """A moment in time as text; `format` as in strftime, ISO 8601 if it is empty."""
+    """A moment in time as text; `format` as in strftime, ISO 8601 if it is empty.
+
+    `locale` is ours, not the vendor's: the language of the text if the page does not tell.
+    """
 
     format: str = ""
+    locale: str = ""
 
 
 class Boolean(Spec, frozen=True, tag="boolean"):
