@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 import typer
 
 from windlass.cli import exits
+from windlass.cli.agent_commands import agents
 
 _HELP = """A self-hosted web data server.
 
 Exit status: 0 done; 1 the server failed; 2 wrong usage or setting; 3 the page could not be had
 (what was had of it is written all the same), or the delivery failed; 4 unknown, expired or not
-ready; 5 the API key was refused or is over its rate; 6 no server answers; 130 interrupted. Errors
-are one line on stderr.
+ready; 5 the API key was refused or is over its rate; 6 no server answers; 7 an agent's sample
+brings something else than it did; 130 interrupted. Errors are one line on stderr.
 
 Settings are environment variables: see `windlass settings`."""
 
@@ -37,6 +38,7 @@ keys = typer.Typer(help="API keys; only account main may.", no_args_is_help=True
 storage = typer.Typer(help="Buckets that results are delivered to.", no_args_is_help=True)
 recipe = typer.Typer(help="Recipes: from a page to fields.", no_args_is_help=True)
 app.add_typer(recipe, name="recipe")
+app.add_typer(agents, name="agents")
 app.add_typer(tasks, name="tasks")
 app.add_typer(batches, name="batches")
 app.add_typer(crawl, name="crawl")

@@ -168,7 +168,8 @@ _KNOWN = frozenset(AsyncAgentBody.__struct_fields__)
 
 
 def read_run(raw: bytes, reading: Reading, *, asynchronous: bool) -> AgentCall:
-    """The run in a body. Raises InvalidRequest naming all wrong fields; `reading` has warnings."""
+    """The run in a body. Raises InvalidRequest naming all wrong fields if it is no run; what is
+    wrong with its delivery is only noted, so that it is told with what its agent says."""
     kind: type[AgentBody] = AsyncAgentBody if asynchronous else AgentBody
     document = parse_object(raw, kind)
     if "template" in document and "agent" not in document:  # as version 2 calls it
@@ -179,7 +180,7 @@ def read_run(raw: bytes, reading: Reading, *, asynchronous: bool) -> AgentCall:
     if isinstance(params, dict):
         layers.append(Layer(("params",), params))
     delivery = _delivery(layers, reading, asynchronous=asynchronous)
-    if body is None or reading.problems:
+    if body is None:
         raise refusal(reading.problems)
     _warn_unknown(document, reading)
     return AgentCall(
