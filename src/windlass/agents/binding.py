@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from windlass.agents.documents import Compiled, broken
+from windlass.agents.documents import Compiled, broken, placeholders
 from windlass.agents.rules import has_type
 from windlass.agents.templates import UnfitError
 from windlass.model.agent import InputProperty
@@ -158,10 +158,14 @@ def _tell(made: Compiled, call: AgentCall, problem: Any, reading: Reading) -> No
         reading.adopt(call.where(name), [problem])
     elif name == "formats" and call.formats is not None:
         reading.adopt(call.at, [problem])
-    elif name == "browser_actions":
-        reading.adopt((), [problem])
     else:
-        reading.adopt(("extract",), [problem])
+        options = {"browser_actions": made.document.browser_actions, **made.document.extract}
+        params = [one for one in placeholders(options.get(name)) if one in call.params]
+        if params:
+            where = (*call.where(params[0]), params[0])
+            reading.wrong(where, problem.message, problem.keyword, problem.params)
+        else:
+            reading.adopt(() if name == "browser_actions" else ("extract",), [problem])
 
 
 def substituted(value: Any, values: Mapping[str, Any]) -> Any:
