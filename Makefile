@@ -60,6 +60,10 @@ bench: setup-test ## how fast, how much, beside peers (ARGS: accept pages peers 
 bench-crawl: setup-test ## a whole site, beside Scrapy, Crawlee, Crawl4AI and wget
 	@exec .venv/bin/python -m bench crawl $(ARGS)
 
+.PHONY: bench-recipes
+bench-recipes: setup-test ## 30 fields of real pages, beside parsel
+	@exec .venv/bin/python -m bench recipes $(ARGS)
+
 .PHONY: demo
 demo: setup-test ## a site, a server and a first extraction on loopback, to look at
 	@exec .venv/bin/python -m tools.demo $(ARGS)

@@ -23,6 +23,7 @@ from bench import (
     latency,
     pages,
     peers,
+    recipes,
     report,
     resting,
 )
@@ -98,6 +99,10 @@ async def _crawl(answers: report.Answers, site: Site, passes: int) -> None:
     answers.crawl = await crawl.measure()
 
 
+async def _recipes(answers: report.Answers, site: Site, passes: int) -> None:
+    answers.recipes = recipes.measure(passes)
+
+
 QUESTIONS: dict[str, Callable[[report.Answers, Site, int], Awaitable[None]]] = {
     "accept": _accept,
     "pages": _pages,
@@ -112,6 +117,7 @@ QUESTIONS: dict[str, Callable[[report.Answers, Site, int], Awaitable[None]]] = {
     "dead": _dead,
     "unheard": _unheard,
     "crawl": _crawl,
+    "recipes": _recipes,
 }
 
 

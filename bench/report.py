@@ -30,6 +30,7 @@ from bench.deliver_webhooks import Webhooks
 from bench.latency import Latency
 from bench.pages import Pages
 from bench.peers import PINS, PeerRun
+from bench.recipes import Recipes
 from bench.resting import Rest, Resting
 
 
@@ -50,6 +51,7 @@ class Answers(msgspec.Struct, omit_defaults=True):
     dead: Dead | None = None
     unheard: Unheard | None = None
     crawl: list[SiteCrawl] | None = None
+    recipes: Recipes | None = None
 
 
 def machine() -> str:
@@ -101,6 +103,8 @@ def _rows(answers: Answers) -> list[Row]:
         rows += _resting_rows(answers.resting)
     if answers.backlog is not None:
         rows += _backlog_rows(answers.backlog)
+    if answers.recipes is not None:
+        rows += _recipes_rows(answers.recipes)
     return rows + _delivery_rows(answers)
 
 
@@ -119,6 +123,23 @@ def _delivery_rows(answers: Answers) -> list[Row]:
     if answers.unheard is not None:
         rows += unheard_rows(answers.unheard)
     return rows
+
+
+def _recipes_rows(asked: Recipes) -> list[Row]:
+    pages = f"{asked.pages} pages of {asked.megabytes / asked.pages * 1000:.0f} kB"
+    return [
+        (
+            f"A recipe of {asked.fields} fields over {pages}, one core",
+            f"{asked.per_second:.0f} pages/s, {asked.cpu_ms:.2f} ms of CPU each",
+            "2 times parsel",
+        ),
+        (
+            "The same fields with parsel",
+            f"{asked.parsel_per_second:.0f} pages/s, {asked.parsel_cpu_ms:.2f} ms; "
+            f"{asked.differing:.2%} of the values differ",
+            "",
+        ),
+    ]
 
 
 def _accept_rows(accept: Acceptance) -> list[Row]:

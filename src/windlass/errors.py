@@ -109,6 +109,12 @@ class GroupNotFound(NotFound):
     code = "group_not_found"
 
 
+class AgentNotFound(NotFound):
+    """Agent not found"""
+
+    code = "agent_not_found"
+
+
 class IdempotencyConflict(RequestError):
     """This Idempotency-Key was used for another request"""
 
@@ -167,6 +173,12 @@ class Unsupported(RequestError):
     """This server is not set up to do that"""
 
     code = "unsupported"
+
+
+class SearchUnconfigured(Unsupported):
+    """No search backend is configured: the operator sets WINDLASS_SEARCH_URL"""
+
+    code = "search_unconfigured"
 
 
 class MissingExtra(Unsupported):
@@ -305,6 +317,16 @@ class AddressRefused(TargetError):
 
     code = "address_refused"
     retryable = False
+
+
+class SearchFailed(TargetError):
+    """The search backend gave no answer that can be used."""
+
+    code = "search_failed"
+
+    def __init__(self, message: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class RobotsDenied(TargetError):

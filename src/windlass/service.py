@@ -17,8 +17,10 @@ import asyncpg
 import msgspec
 import structlog
 
+from windlass.agents.builtins import builtins, summary_of
 from windlass.blobs import Blobs, open_blobs
 from windlass.errors import (
+    AgentNotFound,
     BlobMissing,
     EngineError,
     InvalidRequest,
@@ -26,12 +28,14 @@ from windlass.errors import (
     Problem,
     ResultsExpired,
     ResultsNotReady,
+    SearchUnconfigured,
     TaskNotFound,
 )
 from windlass.frontier.identity import identify, sameness
 from windlass.frontier.links import Frontier
 from windlass.frontier.scope import scope_of
 from windlass.model.account import Account, KeyRecord, WebhookSecret
+from windlass.model.agent import Agent, AgentDocument, AgentSummary
 from windlass.model.crawl import (
     CRAWL_TASKS,
     Crawl,
@@ -50,7 +54,7 @@ from windlass.model.deliverylog import (
 )
 from windlass.model.group import Group, GroupPage, Idempotency, NewGroup
 from windlass.model.map import MAP, MapWish
-from windlass.model.request import Submission
+from windlass.model.request import ExtractRequest, Submission
 from windlass.model.stats import Stats
 from windlass.model.task import DELIVERIES, ListPage, NewTask, Priority, State, Task
 from windlass.model.visit import Candidate
@@ -58,6 +62,7 @@ from windlass.net.endpoints import web_lane
 from windlass.settings import Settings
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission
+from windlass.storage.agents import Agents
 from windlass.storage.closedlanes import turn_away
 from windlass.storage.crawls import Crawls
 from windlass.storage.database import CONNECTION_ERRORS, Database, retrying
@@ -97,6 +102,7 @@ class Service:
         self._crawls = Crawls(database, settings)
         self._deliveries = Deliveries(database)
         self._accounts = Accounts(database)
+        self._agents = Agents(database)
         self._admission = Admission(database, settings)
         self._maintenance = Maintenance(database, settings)
         self._waiting: dict[UUID, asyncio.Future[None]] = {}
@@ -210,16 +216,21 @@ class Service:
         group_id: UUID | None = None,
     ) -> NewTask:
         request, delivery = wanted.request, wanted.delivery
-        timeout_s = self._settings.task_timeout
-        if request.timeout_ms is not None:
-            timeout_s = min(timeout_s, request.timeout_ms / 1000)
+        timeout_s, kind = self._settings.task_timeout, "search"
+        url = self._settings.search_url
+        if isinstance(request, ExtractRequest):
+            kind, url = "extract", request.url
+            if request.timeout_ms is not None:
+                timeout_s = min(timeout_s, request.timeout_ms / 1000)
+        elif not url.strip():
+            raise SearchUnconfigured
         task_id = uuid4()
         return NewTask(
             id=task_id,
             account_id=account.id,
-            kind="extract",
-            api="extract",
-            lane=web_lane(request.url),
+            kind=kind,
+            api="agent" if request.agent else "extract",
+            lane=web_lane(url),
             input=wanted.input.decode("utf-8"),
             request=msgspec.json.encode(request).decode("utf-8"),
             priority=priority,
@@ -393,6 +404,32 @@ class Service:
     async def cancel_crawl(self, account: Account, crawl_id: UUID) -> None:
         """Ends a crawl and its pages that have not ended. Raises GroupNotFound."""
         self._arm(await self._crawls.cancel(account, crawl_id))
+
+    # ------------------------------------------------------------ agents
+
+    async def agent(self, account: Account, name: str, version: int | None = None) -> Agent:
+        """An agent of the account, else the built-in one of that name. Raises AgentNotFound."""
+        try:
+            return await self._agents.get(account, name, version)
+        except AgentNotFound:
+            if name in builtins() and version in (None, 0):
+                return builtins()[name]
+            raise
+
+    async def agents(self, account: Account) -> tuple[AgentSummary, ...]:
+        """What the account can run, by name: its own, and built-in ones of other names."""
+        own = {one.name: one for one in await self._agents.list(account)}
+        known = {name: summary_of(one) for name, one in builtins().items()} | own
+        return tuple(known[name] for name in sorted(known))
+
+    async def save_agent(self, account: Account, document: AgentDocument) -> Agent:
+        """Stores a checked document as the newest version; runs under way keep theirs. Raises
+        InvalidRequest when the account has too many agents."""
+        return await self._agents.save(account, document)
+
+    async def delete_agent(self, account: Account, name: str) -> None:
+        """Removes an agent of the account, all versions. Raises AgentNotFound."""
+        await self._agents.delete(account, name)
 
     # ------------------------------------------------------------ deliveries
 

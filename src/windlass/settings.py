@@ -170,6 +170,14 @@ def parse_directives(text: str) -> tuple[str, ...]:
     return names
 
 
+def parse_pairs(text: str) -> dict[str, str]:
+    """Texts by name of "results=web.results,title=title"."""
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    if any(not name.strip() or not value.strip() for name, _, value in pairs):
+        raise ValueError(text)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser()
 
@@ -182,6 +190,7 @@ _TEXT: tuple[Callable[[str], Any], str] = (str, "text")
 _PATH = (_path, "a path")
 _NAMES = (parse_names, 'comma-separated names such as "utm_*,gclid"')
 _DIRECTIVES = (parse_directives, "nofollow, noindex, both with a comma between, or nothing")
+_PAIRS = (parse_pairs, 'comma-separated name=path pairs such as "results=web.results,url=url"')
 _NETWORKS = (parse_networks, 'comma-separated CIDRs such as "127.0.0.0/8,10.1.0.0/16"')
 _FLAG = (parse_flag, "true or false")
 _TOKEN = (parse_token, 'a product token such as "windlass": letters, "_" and "-"')
@@ -403,6 +412,26 @@ class Settings:
     )
     parse_memory: int = setting(
         2_000_000_000, "Address space of a page-reading process.", _SIZE, least=100_000_000
+    )
+    # search
+    search_url: str = setting(
+        "",
+        "Search backend of search agents: the address of a SearXNG that answers in JSON, or any "
+        "JSON search API as a template with {query}, and {count}, {offset}, {page}, {language}, "
+        "{country}, {time}, {engine} where it wants them; empty: none.",
+    )
+    search_key: str = setting("", "API key of the search backend.", secret=True)
+    search_header: str = setting(
+        "Authorization: Bearer {key}", "Header that search_key is sent in."
+    )
+    search_fields: dict[str, str] = setting(
+        parse_pairs("results=results,title=title,url=url,snippet=content"),
+        "Where a search API other than SearXNG has its results, as JSONPath, and in each of them "
+        "its fields: title, url, snippet, date, thumbnail; related: suggestions of other queries.",
+        _PAIRS,
+    )
+    search_timeout: float = setting(
+        15.0, "Time the search backend has to answer.", _DURATION, least=0.1
     )
     # webhooks
     webhook_schedule: tuple[float, ...] = setting(

@@ -138,7 +138,7 @@ async def test_plain_text_is_text_under_its_other_name(reader: Reader) -> None:
 
 
 async def test_unknown_format_names_the_known_ones(reader: Reader) -> None:
-    with pytest.raises(Unsupported, match=r"unknown format 'pdf'; known: cookies, headers, html"):
+    with pytest.raises(Unsupported, match=r"unknown format 'pdf'; known: cookies, explained"):
         await read(reader, b"", HTML, "pdf")
 
 

@@ -53,6 +53,11 @@ ADVICE: dict[str, str] = {
     "revoked.",
     "not_found": "Check the path. Calls about keys exist for account `main` only.",
     "group_not_found": "Check the id, and that the key belongs to the account that made it.",
+    "agent_not_found": "Check the name, and that the key belongs to the account that has it: "
+    "`GET /v1/agents` lists them.",
+    "search_unconfigured": "The operator sets `WINDLASS_SEARCH_URL`.",
+    "search_failed": "The message says what the search backend answered. Ask again later; the "
+    "operator looks at the backend.",
     "idempotency_conflict": "Use a new key for a new request, the same body for a repeated one.",
     "task_not_found": "Check the id, and that the key belongs to the account that made the task. "
     "Tasks are forgotten after twice `WINDLASS_RESULT_TTL`.",

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from windlass.api.agents import AgentRuns, AgentShelf
 from windlass.api.batches import Batches
 from windlass.api.call import Handler
 from windlass.api.crawls import Crawls
@@ -82,6 +83,8 @@ def _handlers(settings: Settings, service: Verbs, metrics: Metrics) -> dict[str,
     records = Records(settings, service)
     batches = Batches(settings, service)
     crawls = Crawls(settings, service)
+    runs = AgentRuns(settings, service, work, batches)
+    shelf = AgentShelf(service, work)
     deliveries = DeliveryLog(service)
     secrets = WebhookSecrets(service)
     keys = Keys(service)
@@ -107,6 +110,16 @@ def _handlers(settings: Settings, service: Verbs, metrics: Metrics) -> dict[str,
         "list_crawls": crawls.list,
         "get_crawl": crawls.get,
         "cancel_crawl": crawls.cancel,
+        "run_agent": runs.run,
+        "run_agent_async": runs.run_async,
+        "run_agent_batch": runs.run_batch,
+        "list_agents": shelf.list,
+        "list_templates": shelf.list_templates,
+        "get_agent": shelf.get,
+        "save_agent": shelf.save,
+        "delete_agent": shelf.delete,
+        "export_agent": shelf.export,
+        "test_agent": shelf.test,
         "list_deliveries": deliveries.list,
         "get_delivery": deliveries.get,
         "resend_delivery": deliveries.resend,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from uuid import UUID
@@ -51,12 +51,20 @@ class Batches:
         return await self._create(call, legacy=True)
 
     async def _create(self, call: Call, *, legacy: bool) -> Reply:
-        settings, account = self._settings, call.account
-        base, idempotency = call.base(settings.public_url), call.idempotency()
-        reading = Reading(time.time(), partial(allowed, settings, account.name))
+        settings = self._settings
+        reading = Reading(time.time(), partial(allowed, settings, call.account.name))
         inputs = Inputs(call.body, reading, limit=settings.batch_limit, legacy=legacy)
-        async with self._room_for(inputs.size):
-            wanted = await _read_all(inputs, base)
+        return await self.accept(call, inputs.size, partial(_read_all, inputs))
+
+    async def accept(
+        self, call: Call, size: int, read: Callable[[str], Awaitable[list[Submission]]]
+    ) -> Reply:
+        """Accepts what `read` makes of the body, with links that start with the base it is given.
+        `size` is that of all inputs in bytes."""
+        base, idempotency = call.base(self._settings.public_url), call.idempotency()
+        async with self._room_for(size):
+            wanted = await read(base)
+            account = call.account
             group, tasks = await self._service.extract_batch(account, wanted, idempotency)
             call.task_id = group.id
             call.forget_body()

@@ -93,9 +93,20 @@ class Call:
 
     def listing(self) -> tuple[int, str | None]:
         """How much of a list is wanted, and after which cursor. Raises InvalidRequest."""
-        query = self.query()
-        limit = min(_whole_number(query, "limit", LIST_DEFAULT), LIST_MOST)
-        return limit, query.get("cursor") or None
+        limit = min(self.whole_number("limit", LIST_DEFAULT), LIST_MOST)
+        return limit, self.query().get("cursor") or None
+
+    def whole_number(self, name: str, default: int) -> int:
+        """A query parameter that must be an integer of at least 1. Raises InvalidRequest."""
+        text = self.query().get(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"-?[0-9]{1,18}", text):
+            raise _refused_query(name, "must be integer", "type", {"type": "integer"})
+        if int(text) < 1:
+            params = {"comparison": ">=", "limit": 1}
+            raise _refused_query(name, "must be >= 1", "minimum", params)
+        return int(text)
 
     def path_id(self, name: str, missing: NotFound) -> UUID:
         """A UUID in the path. Raises `missing` for what is none."""
@@ -129,19 +140,6 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 def _nothing() -> None:
     """What is to be given back when nothing was taken."""
-
-
-def _whole_number(query: dict[str, str], name: str, default: int) -> int:
-    """A query parameter that must be an integer of at least 1. Raises InvalidRequest."""
-    text = query.get(name)
-    if text is None:
-        return default
-    if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        raise _refused_query(name, "must be integer", "type", {"type": "integer"})
-    if int(text) < 1:
-        params = {"comparison": ">=", "limit": 1}
-        raise _refused_query(name, "must be >= 1", "minimum", params)
-    return int(text)
 
 
 def _refused_query(

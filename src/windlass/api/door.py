@@ -129,7 +129,7 @@ class _Passage:
         except RateLimited:
             self.allowance = door.limiter.spent(call.account.key_id)
             raise
-        if call.scope["method"] == "POST":
+        if call.scope["method"] in ("POST", "PUT"):
             claim = BodyClaim(door.room)
             call.release = claim.end
             call.body = await claim.read(call.receive, call.header(b"content-length"))

@@ -9,8 +9,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 import windlass
-from windlass.api.operations import OPERATIONS, Answer, Operation
+from windlass.api.operation import Answer, Operation
+from windlass.api.operations import OPERATIONS
 from windlass.errors import WindlassError
 from windlass.wire import ajv
 from windlass.wire.v1_errors import sync_statuses
@@ -28,7 +31,10 @@ _PATH_DOCS = {
     "crawl_id": "Id of a crawl.",
     "delivery_id": "Id of a delivery: the webhook-id that its receiver sees.",
     "key_id": "Id of a key.",
+    "agent_name": "Name of an agent.",
 }
+_NAMES = frozenset(("agent_name",))
+"""Path parameters that are no ids."""
 _STATUS_DOCS = {
     200: "What was asked for.",
     204: "Done.",
@@ -42,7 +48,8 @@ _STATUS_DOCS = {
     413: "The request body is too large.",
     429: "Too many requests with this key; come back after Retry-After.",
     500: "The target gave no answer, or the server failed. Carries x-should-retry: false.",
-    501: "The operator's proxy failed. Carries x-should-retry: false.",
+    501: "The operator's proxy failed, or there is no search backend. Carries x-should-retry: "
+    "false.",
     503: "Requests cannot be served now; come back after Retry-After.",
     555: "The time for the request ran out. Carries x-should-retry: false.",
 }
@@ -76,7 +83,7 @@ def describe(operations: tuple[Operation, ...] = OPERATIONS) -> dict[str, Any]:
         "info": {"title": _TITLE, "version": windlass.__version__, "description": _ABOUT},
         "paths": paths,
         "components": {
-            "schemas": parts,
+            "schemas": msgspec.to_builtins(parts),
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
         "x-error-codes": error_codes(),
@@ -115,7 +122,7 @@ def _kinds(operations: tuple[Operation, ...]) -> list[type]:
     for operation in operations:
         for answer in (operation.body, *operation.all_answers().values()):
             kinds = answer if isinstance(answer, tuple) else (answer,)
-            found.update((kind, None) for kind in kinds if isinstance(kind, type))
+            found.update((kind, None) for kind in kinds if kind and not isinstance(kind, str))
     return list(found)
 
 
@@ -151,7 +158,9 @@ def _parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
             "in": "path",
             "required": True,
             "description": _PATH_DOCS[name],
-            "schema": {"type": "string", "format": "uuid"},
+            "schema": {"type": "string"}
+            if name in _NAMES
+            else {"type": "string", "format": "uuid"},
         }
         for name in re.findall(r"\{(\w+)\}", path)
     ]

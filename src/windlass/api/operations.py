@@ -5,13 +5,12 @@ A path missing here does not exist. Handlers are bound by name in app.py.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from windlass.api.agent_operations import AGENT_OPERATIONS
 from windlass.api.keys import KeyBody, KeyCreated, KeyList
+from windlass.api.operation import SYNC, Operation, Parameter, listing, parameters
 from windlass.api.webhooks import RotateBody, SecretList
-from windlass.wire.ajv import schema_of
 from windlass.wire.deliveries import (
     DeliveryDetail,
     DeliveryList,
@@ -29,7 +28,7 @@ from windlass.wire.v1_batches import (
 from windlass.wire.v1_body import AsyncExtractBody, BatchBody, ExtractBody, LegacyBatchBody
 from windlass.wire.v1_crawl_body import CrawlBody
 from windlass.wire.v1_crawls import CrawlCollection, CrawlDetail, CrawlQuery, CrawlView
-from windlass.wire.v1_errors import Error400, Error429, Error500, ErrorText
+from windlass.wire.v1_errors import Error400, ErrorText
 from windlass.wire.v1_maps import AsyncMapBody, MapBody, MapReply
 from windlass.wire.v1_results import ExtractResult, LegacyResult, MapTaskResult, TaskResult
 from windlass.wire.v1_tasks import CreationReply, LegacyTaskList, TaskList, TaskReply
@@ -48,62 +47,8 @@ class Readiness(msgspec.Struct):
     checks: dict[str, str]
 
 
-class Parameter(msgspec.Struct, frozen=True):
-    """A query parameter with its JSON Schema."""
-
-    name: str
-    doc: str
-    schema: dict[str, Any]
-
-
-Answer = type | tuple[type, ...] | str | None
-
-
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path and its aliases. `answers`: status → type, one of several or none, or
-    media type.
-
-    `guarded`: needs a key, so 401, 429, 500 and 503 are possible besides `answers`. `creating`:
-    takes an Idempotency-Key.
-    """
-
-    name: str
-    method: str
-    path: str
-    summary: str
-    doc: str = ""
-    group: str
-    aliases: tuple[str, ...] = ()
-    body: type | None = None
-    body_required: bool = True
-    query: tuple[Parameter, ...] = ()
-    answers: dict[int, Answer]
-    guarded: bool = True
-    creating: bool = False
-    legacy: bool = False
-
-    def all_answers(self) -> dict[int, Answer]:
-        """Every status this operation can answer with."""
-        common: dict[int, Answer] = {
-            401: ErrorText,
-            429: Error429,
-            500: Error500,
-            503: Error500,
-        }
-        posted: dict[int, Answer] = {400: Error400, 408: ErrorText, 413: ErrorText}
-        more = (common if self.guarded else {}) | (posted if self.body else {})
-        more |= {409: ErrorText} if self.creating else {}
-        return dict(sorted((more | self.answers).items()))
-
-
-def _listing(limit: str) -> tuple[Parameter, ...]:
-    schema = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1, "default": 100}
-    cursor = Parameter("cursor", "next_cursor of the page before.", {"type": "string"})
-    return Parameter("limit", limit, schema), cursor
-
-
-_LISTING = _listing("Tasks per page; more than 1000 are answered 1000 at a time.")
-_BATCHES = _listing(
+_LISTING = listing("Tasks per page; more than 1000 are answered 1000 at a time.")
+_BATCHES = listing(
     "Batches per page; more than 1000, or 50000 tasks in all, are answered so many at a time."
 )
 _INCLUDE = Parameter(
@@ -111,32 +56,17 @@ _INCLUDE = Parameter(
 )
 
 
-def _parameters(kind: type) -> tuple[Parameter, ...]:
-    """The fields of a type as query parameters."""
-    fields: dict[str, dict[str, Any]] = schema_of(kind)["properties"]
-    return tuple(
-        Parameter(name, rule["description"], {k: v for k, v in rule.items() if k != "description"})
-        for name, rule in fields.items()
-    )
-
-
 _LOG = (
-    *_parameters(DeliveryQuery),
-    *_listing("Deliveries per page; more than 1000 are answered 1000 at a time."),
+    *parameters(DeliveryQuery),
+    *listing("Deliveries per page; more than 1000 are answered 1000 at a time."),
 )
 _CRAWLS = (
-    *_parameters(CrawlQuery),
-    *_listing(
+    *parameters(CrawlQuery),
+    *listing(
         "Crawls per page; more than 1000, or 20000 pages in all, are answered so many at a time."
     ),
 )
 _INCLUDE_PAGES = tuple(one for one in _CRAWLS if one.name == "include_tasks")
-_SYNC: dict[int, Answer] = {
-    403: ErrorText,
-    501: Error500,
-    555: Error500,
-}
-
 OPERATIONS = (
     Operation(
         name="extract",
@@ -148,7 +78,7 @@ OPERATIONS = (
         doc="Waits for the page. A target that answers with an unexpected status still gives 200 "
         "with status failed; 500, 501 and 555 mean that it gave none, and error_code says why.",
         body=ExtractBody,
-        answers={200: ExtractResult, **_SYNC},
+        answers={200: ExtractResult, **SYNC},
     ),
     Operation(
         name="extract_async",
@@ -327,7 +257,7 @@ OPERATIONS = (
         doc="From the start page, the sitemaps and the pages that no sitemap lists, as far as time "
         "and limit reach; warnings say what is missing. An error only if nothing was found.",
         body=MapBody,
-        answers={200: MapReply, **_SYNC},
+        answers={200: MapReply, **SYNC},
     ),
     Operation(
         name="map_async",
@@ -359,9 +289,10 @@ OPERATIONS = (
         group="Legacy",
         summary="Extract a page now, with the legacy API's flat keys as well",
         body=ExtractBody,
-        answers={200: LegacyResult, **_SYNC},
+        answers={200: LegacyResult, **SYNC},
         legacy=True,
     ),
+    *AGENT_OPERATIONS,
     Operation(
         name="list_deliveries",
         method="GET",

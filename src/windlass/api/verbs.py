@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from windlass.model.account import Account, KeyRecord, WebhookSecret
+from windlass.model.agent import Agent, AgentDocument, AgentSummary
 from windlass.model.crawl import Crawl, CrawlList, CrawlNotes, CrawlPage, NewCrawl
 from windlass.model.deliverylog import (
     DeliveryFilter,
@@ -83,6 +84,14 @@ class Verbs(Protocol):
     ) -> CrawlList: ...
 
     async def cancel_crawl(self, account: Account, crawl_id: UUID) -> None: ...
+
+    async def agent(self, account: Account, name: str, version: int | None = None) -> Agent: ...
+
+    async def agents(self, account: Account) -> tuple[AgentSummary, ...]: ...
+
+    async def save_agent(self, account: Account, document: AgentDocument) -> Agent: ...
+
+    async def delete_agent(self, account: Account, name: str) -> None: ...
 
     async def deliveries(
         self, account: Account, which: DeliveryFilter, cursor: str | None, limit: int

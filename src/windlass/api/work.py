@@ -17,7 +17,7 @@ from windlass.errors import RequestTimeout
 from windlass.model.delivery import DeliveryOptions
 from windlass.model.map import MAP
 from windlass.model.page import Failure
-from windlass.model.request import Submission
+from windlass.model.request import ExtractRequest, Submission
 from windlass.model.task import State, Task
 from windlass.settings import Settings
 from windlass.wire.v1_errors import Envelope, failure_envelope
@@ -45,21 +45,28 @@ class Work:
 
     async def extract(self, call: Call) -> Reply:
         """Submits the same task and waits for it."""
-        task, timeout_ms = await self._submit(call, asynchronous=False)
+        return await self.finish(call, *await self._submit(call, asynchronous=False))
+
+    async def finish(self, call: Call, task: Task, timeout_ms: int | None) -> Reply:
+        """The result of a task that was just submitted, once it has one; `timeout_ms` is the
+        caller's own budget."""
+        try:
+            task = await self.ended(call, task, timeout_ms)
+        except RequestTimeout as late:
+            return _sent(failure_envelope(Failure.of(late), task.id))
+        return await self._answer(call, task)
+
+    async def ended(self, call: Call, task: Task, timeout_ms: int | None) -> Task:
+        """The task when it has ended. Raises RequestTimeout when it takes too long."""
         budget_s = self._settings.sync_timeout
         if timeout_ms is not None:
             budget_s = min(budget_s, timeout_ms / 1000 + MARGIN_S)
-        return await self._answered(call, task, budget_s)
-
-    async def _answered(self, call: Call, task: Task, budget_s: float) -> Reply:
-        """What comes of a task within the time; it ends with it."""
         task = await self._wait(call, task, budget_s)
         if not task.state.terminal:
             task = await self._service.cancel(call.account, task.id)
             if task.state is State.CANCELLED or not task.state.terminal:
-                late = RequestTimeout(f"No answer within {budget_s:g} s")
-                return _sent(failure_envelope(Failure.of(late), task.id))
-        return await self._answer(call, task)
+                raise RequestTimeout(f"No answer within {budget_s:g} s")
+        return task
 
     async def extract_legacy(self, call: Call) -> Reply:
         """The same for readers of the legacy API."""
@@ -74,7 +81,7 @@ class Work:
     async def map(self, call: Call) -> Reply:
         """Submits the same map and waits for it."""
         task = await self._submit_map(call, asynchronous=False)
-        return await self._answered(call, task, self._settings.sync_timeout)
+        return await self.finish(call, task, None)
 
     async def _submit_map(self, call: Call, *, asynchronous: bool) -> Task:
         settings, account = self._settings, call.account
@@ -112,7 +119,7 @@ class Work:
         )
         call.task_id = task.id
         call.forget_body()
-        return task, read.request.timeout_ms
+        return task, read.request.timeout_ms if isinstance(read.request, ExtractRequest) else None
 
     async def _answer(self, call: Call, task: Task) -> Reply:
         """The result, whatever the target's status; an error if the target gave no answer."""

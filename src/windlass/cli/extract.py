@@ -50,6 +50,7 @@ async def _extract(settings: Settings, body: dict[str, Any], target: Target) -> 
 async def _extract_here(settings: Settings, body: dict[str, Any]) -> dict[str, Any]:
     """What a server would answer."""
     from windlass.extraction import Extractor
+    from windlass.model.request import ExtractRequest
     from windlass.net.cookies import CookieJar
     from windlass.wire.v1_extract import read_extract
     from windlass.wire.v1_results import result_body
@@ -58,6 +59,7 @@ async def _extract_here(settings: Settings, body: dict[str, Any]) -> dict[str, A
     request = read_extract(
         msgspec.json.encode(body), now=began.timestamp(), asynchronous=False
     ).request
+    assert isinstance(request, ExtractRequest)
     extractor = Extractor(settings)
     try:
         async with asyncio.timeout(settings.task_timeout):

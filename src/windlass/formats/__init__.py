@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
+from windlass.model.page import CallRecord
 from windlass.registry import Registry
 
 if TYPE_CHECKING:
@@ -16,12 +19,17 @@ if TYPE_CHECKING:
     from windlass.model.page import Page
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True, array_like=True):
     """What the caller wants of the formats besides their names."""
 
     main_content: bool = False
     """Only the main content instead of the whole page."""
+    recipe: str = ""
+    """Canonical JSON of the recipe to follow."""
+    recipe_s: float = 10.0
+    """Seconds that it may take."""
+    calls: tuple[CallRecord, ...] = ()
+    """What the page called, for recipes that look there."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +44,13 @@ class PageFormat:
 class DocumentFormat:
     """A format made from the body. `name` is its key in a result.
 
-    `needs` says what must be had of the body: its text, or the parsed page too. `make` may add
-    to the list of warnings what the caller should know about the value.
+    `needs` says what must be had of the body: its text, or the parsed page too; `process` is a
+    page-reading process, whatever the body is. `make` may add to the list of warnings what the
+    caller should know about the value.
     """
 
     name: str
-    needs: Literal["source", "tree"]
+    needs: Literal["source", "tree", "process"]
     make: Callable[[Document, Wish, list[str]], Any]
 
 
@@ -51,6 +60,8 @@ Format = PageFormat | DocumentFormat
 FORMATS: Registry[Format] = Registry(
     "format",
     {
+        "parsing": "windlass.formats.parsing:PARSING",
+        "explained": "windlass.formats.parsing:EXPLAINED",
         "headers": "windlass.formats.headers:HEADERS",
         "cookies": "windlass.formats.cookies:COOKIES",
         "screenshot": "windlass.formats.screenshot:SCREENSHOT",

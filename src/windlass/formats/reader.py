@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import msgspec
 
-from windlass.errors import EngineError, ParserCrashed, ParseTimeout
+from windlass.errors import EngineError, ParserCrashed, ParseTimeout, TargetError
 from windlass.formats import FORMATS, DocumentFormat, PageFormat, Wish
 from windlass.formats.reading import Reading, ReadRequest, make
 from windlass.html.document import Document
@@ -23,6 +23,8 @@ _ENTRY = "windlass.formats.reading:read"
 _EXPANSION = 6
 """How many times larger than the largest body all its formats together may be: text in UTF-8 may
 double, twice over for html and markdown; deep quotes make Markdown grow without end."""
+_RECIPE_S = 10.0
+"""Most seconds that a recipe may take on one page."""
 _READ_HERE = 200_000
 """Bytes up to which a body is made text in the worker itself: well under a millisecond."""
 
@@ -57,33 +59,61 @@ class Reader:
     def __init__(self, settings: Settings) -> None:
         self._deadline_s = settings.parse_timeout
         most = _EXPANSION * settings.fetch_limit
-        self._pool = ReaderPool(_ENTRY, PoolLimits(memory=settings.parse_memory, reply=most))
+        limits = PoolLimits(memory=settings.parse_memory, reply=most)
+        self._pool = ReaderPool(_ENTRY, limits)
+        # On their own: a recipe may take its author's time, never that of others' pages.
+        self._recipes = ReaderPool(_ENTRY, msgspec.structs.replace(limits, children=2, nice=5))
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Reading)
 
     @property
     def processes(self) -> tuple[int, ...]:
         """Ids of the page-reading processes, for measurements."""
-        return self._pool.processes
+        return (*self._pool.processes, *self._recipes.processes)
 
     async def aclose(self) -> None:
         """Ends the child processes."""
-        await self._pool.aclose()
+        try:
+            await self._pool.aclose()
+        finally:
+            await self._recipes.aclose()
 
     async def read(self, page: Page, request: ExtractRequest) -> Read:
-        """The values of `request.formats`. A page that cannot be read fails in the Read, and
-        keeps the formats that need no parser. Raises EngineError, Unsupported, MissingExtra."""
-        order = _order(request.formats)
+        """The values of `request.formats` and of its recipe. A page that cannot be read fails in
+        the Read, and keeps the formats that need no parser; a recipe that cannot be followed is no
+        failure. Raises EngineError, Unsupported, MissingExtra."""
+        order = _order(_wanted(request))
         values: dict[str, object] = {one.name: one.make(page) for one in order.of_page}
         if not order.of_document:
             return Read(values)
-        wish = Wish(main_content=request.main_content)
+        wish = self._wish(page, request)
         try:
             reading = await self._document(page, order, wish)
         except (ParserCrashed, ParseTimeout) as error:
+            if request.recipe:
+                return await self._without_recipe(page, request, error)
             reading = await self._without_parser(page, order.source_only)
             return Read({**values, **reading.values}, reading.warnings, Failure.of(error))
         return Read({**values, **reading.values}, reading.warnings)
+
+    def _wish(self, page: Page, request: ExtractRequest) -> Wish:
+        # Half of the time that the process has: the other formats are not to die of a recipe.
+        recipe_s = min(_RECIPE_S, self._deadline_s / 2)
+        rendering = page.rendering if request.recipe else None
+        calls = rendering.noted_calls() if rendering else ()
+        return Wish(request.main_content, request.recipe, recipe_s, calls)
+
+    async def _without_recipe(
+        self, page: Page, request: ExtractRequest, error: TargetError
+    ) -> Read:
+        """The formats of a page whose reader died, perhaps of the recipe."""
+        from windlass.formats.parsing import failed
+
+        formats = tuple(name for name in request.formats if name != "explained")
+        read = await self.read(page, msgspec.structs.replace(request, recipe="", formats=formats))
+        warnings: list[str] = list(read.warnings)
+        value = failed(f"the recipe failed on this page: {error.public_message}", warnings)
+        return Read({**read.values, "parsing": value}, tuple(warnings), read.failure)
 
     async def _without_parser(self, page: Page, order: _Order) -> Reading:
         """What is left of a page that the parser cannot digest."""
@@ -101,14 +131,19 @@ class Reader:
         document = _document_of(page)
         if _is_light(document, order.of_document):
             return make(document, order.of_document, wish)
-        asked = ReadRequest(
-            page.url, document.content_type, order.paths, wish.main_content, page.body
-        )
-        answer = await self._pool.call(self._encoder.encode(asked), self._deadline_s)
+        asked = ReadRequest(page.url, document.content_type, order.paths, wish, page.body)
+        pool = self._recipes if wish.recipe else self._pool
+        answer = await pool.call(self._encoder.encode(asked), self._deadline_s)
         try:
             return self._decoder.decode(answer)
         except msgspec.DecodeError as error:
             raise EngineError(f"a page-reading process answered nonsense: {error}") from error
+
+
+def _wanted(request: ExtractRequest) -> tuple[str, ...]:
+    if not request.recipe or "explained" in request.formats:
+        return request.formats
+    return (*request.formats, "parsing")
 
 
 @lru_cache(maxsize=256)
@@ -136,7 +171,7 @@ def _document_of(page: Page) -> Document:
 
 def _is_light(document: Document, formats: tuple[DocumentFormat, ...]) -> bool:
     """Whether the formats can be made at once, without parser and detection."""
-    if len(document.body) > _READ_HERE:
+    if len(document.body) > _READ_HERE or any(one.needs == "process" for one in formats):
         return False
     needs_tree = document.kind.markup and any(one.needs == "tree" for one in formats)
     return not needs_tree and document.evident

@@ -21,7 +21,7 @@ class ReadRequest(msgspec.Struct, frozen=True, array_like=True):
     url: str
     content_type: str
     formats: tuple[str, ...]
-    main_content: bool
+    wish: Wish
     body: bytes
 
 
@@ -40,8 +40,7 @@ def read(request: bytes) -> bytes:
     """The Reading of a ReadRequest, both as msgpack."""
     asked = _decoder.decode(request)
     document = Document(asked.body, asked.content_type, asked.url)
-    wish = Wish(main_content=asked.main_content)
-    return _encoder.encode(make(document, tuple(map(_format, asked.formats)), wish))
+    return _encoder.encode(make(document, tuple(map(_format, asked.formats)), asked.wish))
 
 
 def make(document: Document, formats: tuple[DocumentFormat, ...], wish: Wish) -> Reading:

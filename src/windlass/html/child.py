@@ -37,6 +37,7 @@ def serve(terms: Terms) -> None:
     """
     _outlive_signals()
     _die_with(terms.parent)
+    os.nice(terms.nice)
     module, _, attribute = terms.entry.partition(":")
     read: Read = getattr(import_module(module), attribute)
     gc.freeze()  # what is loaded by now stays: no collection needs to look at it

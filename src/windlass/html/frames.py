@@ -24,6 +24,8 @@ class Terms(NamedTuple):
     """Requests after which it asks to be replaced."""
     growth: int
     """Memory it may grow by before it asks to be replaced."""
+    nice: int = 0
+    """How far it stands back for others that want the CPU."""
 
 
 REQUEST = struct.Struct("<I")

@@ -25,11 +25,11 @@ from windlass.html.frames import FAILED, READY, REPLY, REQUEST, RETIRE, Terms
 _READ_BYTES = 262_144
 _START = (
     "import sys\n"
-    "sys.path[:] = sys.argv[7:]\n"
+    "sys.path[:] = sys.argv[8:]\n"
     "from windlass.html.frames import Terms\n"
     "from windlass.html.child import serve\n"
-    "link, parent, entry, memory, pages, growth = sys.argv[1:7]\n"
-    "serve(Terms(int(link), int(parent), entry, int(memory), int(pages), int(growth)))\n"
+    "link, parent, entry, *numbers = sys.argv[1:8]\n"
+    "serve(Terms(int(link), int(parent), entry, *map(int, numbers)))\n"
 )
 # One arena and an early trim: between two pages a child should be as small as when it started.
 _ENVIRONMENT = {
@@ -60,6 +60,8 @@ class PoolLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Calls that may wait for a process; more wait for a place in the queue."""
     start_s: float = 30.0
     """Time until a new process must be ready."""
+    nice: int = 0
+    """How far its processes stand back for others that want the CPU, as in nice(1)."""
     idle_s: float = 60.0
     """Time without a call after which a process is stopped."""
 
@@ -107,7 +109,13 @@ class ReaderProcess(asyncio.Protocol):
         self._ours, theirs = socket.socketpair()
         with theirs:
             terms = Terms(
-                theirs.fileno(), os.getpid(), entry, limits.memory, limits.pages, limits.growth
+                theirs.fileno(),
+                os.getpid(),
+                entry,
+                limits.memory,
+                limits.pages,
+                limits.growth,
+                limits.nice,
             )
             self._process = _spawn(terms)
         # The transport closes its own when a write fails, whatever there is left to read.

@@ -86,7 +86,7 @@ class Tree:
         # As with scripts on: <noscript> is then no content, which is what a reader sees. The
         # parser decodes faster than Python, and by the same standard.
         if origin.kind is Kind.XHTML:
-            source = _from_xhtml(origin.text)
+            source = from_xhtml(origin.text)
             self._document = turbohtml.parse(source, scripting=True, positions=False)
         else:
             self._document = turbohtml.parse(
@@ -168,7 +168,7 @@ def _show(image: turbohtml.Element, resolver: Resolver) -> None:
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 
 
-def _from_xhtml(source: str) -> str:
+def from_xhtml(source: str) -> str:
     """XHTML as the HTML that parses to the same tree; unchanged where it is not well-formed.
 
     Only an XML parser knows that `<script src="x"/>` or `<div/>` is over. A browser shows an error

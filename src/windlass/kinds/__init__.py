@@ -60,6 +60,7 @@ KINDS: Registry[type[Kind]] = Registry(
         "crawl_sitemaps": "windlass.kinds.crawl_sitemaps:ReadSitemaps",
         "extract": "windlass.kinds.extract:Extract",
         "map": "windlass.kinds.map:Map",
+        "search": "windlass.kinds.search:Search",
         "upload": "windlass.kinds.upload:UploadResult",
         "webhook": "windlass.kinds.webhook:SendWebhook",
     },

@@ -37,6 +37,16 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
         return cls(error.code, error.public_message, error.retryable)
 
 
+class CallRecord(msgspec.Struct, frozen=True, array_like=True):
+    """One call that a rendered page made, as recipes see it (contract 7.8.6). `status` 0: no
+    answer came. `body` is empty if it is no text."""
+
+    url: str
+    method: str = "GET"
+    status: int = 0
+    body: str = ""
+
+
 class Rendering(msgspec.Struct, frozen=True, kw_only=True):
     """What a browser brought besides the page itself (contract 7.4)."""
 
@@ -53,6 +63,15 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
     screenshots: tuple[Screenshot, ...] = ()
     metrics: dict[str, float] = {}
     """Performance metrics by name, as Chromium counts them; empty if not asked for."""
+
+    def noted_calls(self) -> tuple[CallRecord, ...]:
+        """What the page called, each call once, as far as somebody asked for it."""
+        caught = [call for capture in self.captures for call in capture.calls]
+        noted = {
+            CallRecord(call.url, call.method, call.status, "" if call.binary else call.body): None
+            for call in (*self.calls, *caught)
+        }
+        return tuple(noted)
 
     def asked_for(self, action: str) -> bool:
         """Whether an action of that name was done."""
@@ -117,3 +136,6 @@ class Extraction(msgspec.Struct, frozen=True, kw_only=True):
         """Every value of a header, whatever its case."""
         wanted = header.lower()
         return [value for name, value in self.headers if name.lower() == wanted]
+
+    next_page: dict[str, Any] | None = None
+    """The parameters with which an agent brings the next page, if one is known of."""

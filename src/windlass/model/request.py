@@ -78,6 +78,14 @@ Referrer = Literal[
 ]
 
 
+class AgentRun(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The agent that a request was made by; `localization` names the place it was localized to."""
+
+    name: str
+    version: int = 0
+    localization: str = ""
+
+
 class ExtractRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What to fetch, how, and what to make of it (contract section 7.1)."""
 
@@ -117,15 +125,38 @@ class ExtractRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     """Markdown and text of the main content only, instead of the whole page."""
     pages_only: bool = False
     """An answer whose headers say that it is no page is not read: NotAPage."""
+    recipe: str = ""
+    """Canonical JSON of a Recipe (model/recipe.py), followed besides `formats`."""
+    agent: AgentRun | None = None
     tag: str | None = None
     warnings: tuple[str, ...] = ()
     """What the dialect has to tell the caller about this request: ignored keys and the like."""
+
+
+Period = Literal["", "hour", "day", "week", "month", "year"]
+
+
+class SearchRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What to ask the operator's search backend. JSON-encodable, kept like an ExtractRequest.
+
+    `engine` is "google", "bing" …; `page` counts from 1; `locale` is a BCP 47 tag."""
+
+    query: str
+    engine: str = ""
+    count: int = 10
+    page: int = 1
+    time: Period = ""
+    locale: str = ""
+    country: str = ""
+    agent: AgentRun | None = None
+    tag: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Submission(msgspec.Struct, frozen=True):
     """What a caller asks for: a request, the JSON that answers repeat of it, and how its result is
     to be delivered; None: nobody asked, or the call is synchronous."""
 
-    request: ExtractRequest
+    request: ExtractRequest | SearchRequest
     input: bytes
     delivery: DeliveryOptions | None = None

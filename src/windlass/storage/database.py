@@ -47,17 +47,14 @@ _IDS_PER_NOTICE = 200
 """A notification's payload ends at 8,000 bytes; an id takes 37."""
 
 
-_FILES = ("queries.sql", "crawls.sql", "lanes.sql")
+_FILES = ("queries.sql", "crawls.sql", "lanes.sql", "agents.sql")
 
 
 @cache
 def queries() -> dict[str, str]:
     """The statements of the .sql files beside this one by name."""
     folder = Path(__file__).parent
-    texts = [
-        (folder / name).read_text(encoding="utf-8")
-        for name in ("queries.sql", "crawls.sql", "lanes.sql")
-    ]
+    texts = [(folder / name).read_text(encoding="utf-8") for name in _FILES]
     parts = re.split(r"^-- name: (\w+)$", "\n".join(texts), flags=re.MULTILINE)
     return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 

@@ -330,3 +330,13 @@ CROSS JOIN LATERAL (
     WHERE page.group_id = task_group.id AND page.state IN ('admitted', 'fetched')
 ) AS counted
 WHERE task_group.kind = 'crawl';
+
+-- Agents of accounts, every version of each; the newest is the one that runs.
+CREATE TABLE agent (
+    account_id integer NOT NULL REFERENCES account,
+    name text NOT NULL,
+    version integer NOT NULL,
+    document json NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account_id, name, version)
+);

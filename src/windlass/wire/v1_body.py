@@ -55,6 +55,10 @@ Formats = Annotated[
     list[Format],
     Meta(max_length=20, description="What to make of the page; html if the field is absent."),
 ]
+Parser = Annotated[
+    dict[str, Any] | str,
+    Meta(description="Which fields to read from the page: a recipe, or JSON text that holds one."),
+]
 ShortText = Annotated[str, Meta(max_length=4096)]
 TargetUrl = Annotated[
     str,
@@ -132,8 +136,8 @@ class ExtractBody(msgspec.Struct, kw_only=True):
     formats: Formats | UnsetType = UNSET
     markdown_backend: Literal["full_page", "main_content"] = "full_page"
     parse: bool = False
-    parser: dict[str, Any] | str | UnsetType = UNSET
-    parsing: dict[str, Any] | str | UnsetType = UNSET
+    parser: Parser | UnsetType = UNSET
+    parsing: Parser | UnsetType = UNSET
     network_capture: Captures | UnsetType = UNSET
     browser_actions: BrowserActions | UnsetType = UNSET
     render_options: RenderOptionsSpec | UnsetType = UNSET

@@ -27,6 +27,7 @@ from windlass.wire.v1_options import (
     given,
     read_emulation,
     read_formats,
+    read_parser,
     read_place,
     read_session,
 )
@@ -175,6 +176,7 @@ def _translate(body: ExtractBody, reading: Reading) -> ExtractRequest:
         captures=wishes.captures,
         consent=given(body.consent_header, False),
         formats=read_formats(body),
+        recipe=read_parser(body, reading),
         main_content=body.markdown_backend == "main_content",
         tag=given(body.tag, None),
     )

@@ -6,10 +6,13 @@ is refused by name or, where the contract lets the server choose, done otherwise
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TypeVar
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
+from windlass.errors import InvalidRequest, Problem
 from windlass.model.request import Attempts, Emulation, Place, Referrer, Session
 from windlass.wire.v1_body import BrowserSpec, ExtractBody, Format
 from windlass.wire.v1_places import STATES_OF
@@ -69,17 +72,35 @@ def check_others(body: ExtractBody, reading: Reading) -> None:
     """Notes options that have no effect here."""
     if given(body.skill, ""):
         reading.warn("skill is ignored")
-    _check_parser(body, reading)
 
 
-def _check_parser(body: ExtractBody, reading: Reading) -> None:
+def read_parser(body: ExtractBody, reading: Reading) -> str:
+    """The recipe's canonical JSON, "" if there is none to follow (contract 7.8, D27)."""
     names = [name for name in ("parser", "parsing") if getattr(body, name) is not UNSET]
-    if body.parse and names:
-        reading.unsupported((names[0],), "parse", "parsing schemas")
-    elif names:
-        reading.warn(f"{names[0]} is ignored: parse is not true")
-    elif body.parse:
-        reading.warn("parse is ignored: there is no parser")
+    if not names:
+        if body.parse:
+            reading.warn("parse is ignored: there is no parser")
+        return ""
+    name = names[0]
+    if not body.parse:
+        reading.warn(f"{name} is ignored: parse is not true")
+        return ""
+    if len(names) > 1:
+        reading.warn("parsing is ignored: parser is given")
+    text, problems = _recipe(msgspec.json.encode(getattr(body, name)))
+    reading.adopt((name,), problems)
+    return text
+
+
+@lru_cache(maxsize=64)
+def _recipe(document: bytes) -> tuple[str, tuple[Problem, ...]]:
+    """A recipe as stored, or what is wrong with it: once for all inputs of a batch."""
+    from windlass.parsing.recipes import compile_recipe
+
+    try:
+        return compile_recipe(msgspec.json.decode(document)).text, ()
+    except InvalidRequest as error:
+        return "", error.problems
 
 
 def read_formats(body: ExtractBody) -> tuple[str, ...]:

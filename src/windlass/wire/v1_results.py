@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 from windlass.model.crawl import CRAWL_TASKS
 from windlass.model.map import MAP
 from windlass.model.page import Extraction, Failure, Redirect
-from windlass.model.request import Cookie, ExtractRequest
+from windlass.model.request import AgentRun, Cookie, ExtractRequest
 from windlass.model.task import Task
 from windlass.wire.v1_maps import MapReply, map_body
 from windlass.wire.v1_rendered import RenderedData, rendered_data
@@ -65,6 +65,7 @@ class ResultData(RenderedData, kw_only=True):
     headers: dict[str, str] | UnsetType = UNSET
     links: list[str] | UnsetType = UNSET
     cookies: list[CookieView] | UnsetType = UNSET
+    parsing: Any = UNSET
     redirects: list[RedirectView] | UnsetType = UNSET
 
 
@@ -85,6 +86,9 @@ class ResultMetadata(msgspec.Struct, kw_only=True):
     response_parameters: ResponseParameters
     input_url: str
     driver: str | UnsetType = UNSET
+    agent: str | UnsetType = UNSET
+    agent_version: int | UnsetType = UNSET
+    localization_id: str | UnsetType = UNSET
     tag: str | UnsetType = UNSET
     partial: bool | UnsetType = UNSET
     error_code: str | UnsetType = UNSET
@@ -114,6 +118,12 @@ class ResultTask(msgspec.Struct, kw_only=True):
     error_code: str | UnsetType = UNSET
 
 
+class NextPage(msgspec.Struct):
+    """The parameters with which an agent brings the next page."""
+
+    next_page_params: dict[str, Any]
+
+
 class ExtractResult(msgspec.Struct, kw_only=True):
     """An extraction result. `status_code` is the target's, 0 if it never answered."""
 
@@ -126,6 +136,7 @@ class ExtractResult(msgspec.Struct, kw_only=True):
     metadata: ResultMetadata
     warnings: list[str]
     debug: ResultDebug | UnsetType = UNSET
+    pagination: NextPage | UnsetType = UNSET
 
 
 class TaskResult(ExtractResult, kw_only=True):
@@ -174,6 +185,7 @@ def result_body(
     """The result as stored and sent. `extraction` None: nothing was fetched, `failure` says why."""
     page = extraction or Extraction(url=request.url)
     why = failure or page.failure
+    agent = request.agent
     body = _Rendered(
         url=page.url,
         task_id=task_id,
@@ -187,6 +199,9 @@ def result_body(
             response_parameters=ResponseParameters(request.url),
             input_url=request.url,
             driver=page.driver or UNSET,
+            agent=agent.name if agent else UNSET,
+            agent_version=(agent.version if agent else 0) or UNSET,
+            localization_id=(agent.localization if agent else "") or UNSET,
             tag=UNSET if request.tag is None else request.tag,
             partial=page.partial or UNSET,
             error_code=why.code if why else UNSET,
@@ -194,6 +209,7 @@ def result_body(
         ),
         warnings=_unique((*request.warnings, *page.warnings)),
         debug=_debug(page),
+        pagination=UNSET if page.next_page is None else NextPage(page.next_page),
     )
     try:
         return _encoder.encode(body)
@@ -206,19 +222,22 @@ class _Stored(msgspec.Struct, kw_only=True):
 
     url: str = ""
     tag: str | None = None
+    agent: AgentRun | None = None
 
 
 def empty_result(task: Task) -> bytes:
     """The result of a finished task that never got to store one (contract 8)."""
     if task.kind == MAP:
         return map_body(task.id, (), failure=reason(task.state, task.failure))
-    stored = msgspec.json.decode(task.input, type=_Stored)
+    # What an agent makes of its parameters is in its request only.
+    text = task.request if task.api == "agent" else task.input
+    stored = msgspec.json.decode(text, type=_Stored)
     lasted = task.modified_at - task.created_at
     return result_body(
         extraction=None,
         failure=reason(task.state, task.failure),
         task_id=task.id,
-        request=ExtractRequest(url=stored.url, tag=stored.tag),
+        request=ExtractRequest(url=stored.url, tag=stored.tag, agent=stored.agent),
         received_at=task.created_at,
         duration_ms=round(lasted.total_seconds() * 1000),
     )

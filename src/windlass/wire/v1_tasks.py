@@ -189,8 +189,13 @@ def _detail(task: Task, base: str) -> TaskDetail:
 
 
 def _query(task: Task) -> Any:
+    """The effective query: what was sent with defaults (contract 5.1)."""
     shown = msgspec.json.decode(task.input)
-    return {**MAP_DEFAULTS, **shown} if task.kind == MAP else query_of(shown)
+    if task.kind == MAP:
+        return {**MAP_DEFAULTS, **shown}
+    if task.api == "extract":
+        return query_of(shown)
+    return {"localization": False, **shown} if isinstance(shown, dict) else shown
 
 
 def _common(task: Task, base: str) -> dict[str, Any]:

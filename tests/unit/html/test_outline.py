@@ -149,7 +149,7 @@ def test_the_outline_comes_through_a_reading_process_as_it_is() -> None:
         URL,
         "text/html",
         (FORMATS.path("outline"), FORMATS.path("markdown")),
-        False,
+        Wish(),
         b"<title>T</title><a href=/a rel=nofollow>A</a>",
     )
     reading = msgspec.msgpack.decode(read(msgspec.msgpack.encode(request)), type=Reading)

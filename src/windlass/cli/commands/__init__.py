@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 
 from windlass.cli import exits
+from windlass.cli.commands.agents import agents
 from windlass.cli.commands.arguments import Data, Json, Out
 from windlass.cli.commands.batches import batches
 from windlass.cli.commands.crawls import crawl
 from windlass.cli.commands.deliveries import deliveries
 from windlass.cli.commands.keys import keys
+from windlass.cli.commands.recipe import recipe
 from windlass.cli.commands.storage import storage
 from windlass.cli.commands.tasks import tasks
 from windlass.cli.commands.webhooks import webhooks
@@ -23,8 +25,8 @@ _HELP = """A self-hosted web data server.
 
 Exit status: 0 done; 1 the server failed; 2 wrong usage or setting; 3 the page could not be had
 (what was had of it is written all the same), or the delivery failed; 4 unknown, expired or not
-ready; 5 the API key was refused or is over its rate; 6 no server answers; 130 interrupted. Errors
-are one line on stderr.
+ready; 5 the API key was refused or is over its rate; 6 no server answers; 7 an agent's sample
+brings something else than it did; 130 interrupted. Errors are one line on stderr.
 
 Settings are environment variables: see `windlass settings`."""
 
@@ -35,6 +37,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(recipe, name="recipe")
+app.add_typer(agents, name="agents")
 app.add_typer(tasks, name="tasks")
 app.add_typer(batches, name="batches")
 app.add_typer(crawl, name="crawl")

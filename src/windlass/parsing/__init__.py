@@ -1,0 +1,1 @@
+"""The recipe language (contract 7.8): from a page to fields."""
