@@ -45,7 +45,7 @@ class Seen:
 class Origin(HttpDouble):
     """The site. `delay_s` is how long every page takes; `hold` makes pages wait for `release`.
 
-    /page/TOKEN a page · /echo what was sent, as JSON · /status/N · /redirect?to=&status=
+    /page/TOKEN a page · /leaf a page without links · /echo what was sent, as JSON · /status/N · /redirect?to=&status=
     /cookie?name=&value= · /size/BYTES · /hang never answers · /cut half of what it promised
     """
 
@@ -142,6 +142,11 @@ class _Handler(Handler):
             "body": seen.body.decode(),
         }
         self.reply(200, json.dumps(said).encode(), "application/json")
+
+    def answer_leaf(self, seen: Seen, rest: str, query: dict[str, str], visit: int) -> None:
+        """A page that leads nowhere, with what the published examples of actions act on."""
+        page = b'<!DOCTYPE html><title>Leaf</title><p id="list">All <button id="more">More</button>'
+        self.reply(200, page, "text/html; charset=utf-8")
 
     def answer_status(self, seen: Seen, rest: str, query: dict[str, str], visit: int) -> None:
         text = f"<!DOCTYPE html><title>{rest}</title><h1>Status {rest}</h1>"

@@ -83,7 +83,7 @@ def describe(operations: tuple[Operation, ...] = OPERATIONS) -> dict[str, Any]:
         "info": {"title": _TITLE, "version": windlass.__version__, "description": _ABOUT},
         "paths": paths,
         "components": {
-            "schemas": msgspec.to_builtins(parts),
+            "schemas": msgspec.json.decode(msgspec.json.encode(parts)),
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
         "x-error-codes": error_codes(),
