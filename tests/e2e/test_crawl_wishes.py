@@ -279,7 +279,7 @@ def events(receiver: Receiver, site: SmallSite) -> list[tuple[str, str]]:
 
 HUGE = 4_000_000_000
 MUCH = 40_000_000
-"""Bytes; the buffers of sockets and of our own proxy take a few millions before anybody hangs up."""
+"""Bytes that the buffers of sockets and of our own proxy take before anybody hangs up, and more."""
 
 
 class _Huge(Handler):

@@ -69,8 +69,9 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     """What the fetch of a page, or of sitemaps, says about its crawl.
 
     `aliases` are the keys and URLs under which it was met besides its own, the one that decides
-    last; `canonical` is the key of the page that it names as the one that counts. `found` are candidates, `excluded` those that robots.txt keeps from us. `refused` says
-    that this page is one of these itself. `moved_to` is where a start page redirected to.
+    last; `canonical` is the key of the page that it names as the one that counts. `found` are
+    candidates, `excluded` those that robots.txt keeps from us. `refused` says that this page is one
+    of these itself, or asks to be none. `moved_to` is where a start page redirected to.
     """
 
     aliases: tuple[tuple[bytes, str], ...] = ()
