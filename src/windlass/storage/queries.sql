@@ -92,7 +92,7 @@ LEFT JOIN robots ON robots.lane = new.key
 ORDER BY key
 ON CONFLICT (key) DO UPDATE SET
     next_at = greatest(
-        now(), greatest(lane.open_until, lane.quiet_until) - interval '100 milliseconds', lane.turn_at
+        now(), lane.open_until, lane.quiet_until - interval '100 milliseconds', lane.turn_at
     )
 WHERE lane.next_at = 'infinity';
 
