@@ -5,6 +5,7 @@ Nothing here skips: what is missing is installed into the cache or fails the tes
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     from tests.support.s3_faults import FaultyS3
 
 StartServer = Callable[..., WindlassServer]
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests are no garbage: who looks for leaks need not look through them,
+    which took the greater part of the time of such a test."""
+    gc.collect()
+    gc.freeze()
 
 
 _TURNS = pytest.StashKey[TemporaryDirectory[str]]()

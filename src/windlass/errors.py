@@ -175,6 +175,12 @@ class MissingExtra(Unsupported):
     code = "missing_extra"
 
 
+class BrowserMissing(Unsupported):
+    """This server has no Chromium to render pages with"""
+
+    code = "browser_missing"
+
+
 class Cancelled(RequestError):
     """canceled"""
 
@@ -354,6 +360,27 @@ class ParserCrashed(TargetError):
 
     code = "parser_crashed"
     retryable = False
+
+
+class BrowserCrashed(TargetError):
+    """The browser crashed or hung while it had the page."""
+
+    code = "browser_crashed"
+    retryable = True
+
+
+class ActionsFailed(TargetError):
+    """A browser action failed, and the request asks to try again then."""
+
+    code = "browser_actions_failed"
+    retryable = True
+
+
+class CaptureFailed(TargetError):
+    """A network capture is not complete, and the request asks to try again then."""
+
+    code = "network_capture_failed"
+    retryable = True
 
 
 # ---------------------------------------------------------------- the receiver or bucket

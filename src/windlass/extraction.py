@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
 from windlass.drivers import DRIVERS, Driver
-from windlass.drivers.choose import DriverPlan, choose_drivers, installed_drivers
+from windlass.drivers.browser.chromium import lacking
+from windlass.drivers.choose import DriverPlan, choose_drivers, installed_drivers, renders
 from windlass.drivers.names import PLAIN
+from windlass.drivers.needs import needs_browser
 from windlass.drivers.proxies import Proxies
 from windlass.errors import (
     AddressRefused,
@@ -43,14 +47,28 @@ _LOOKS_BLOCKED = frozenset({401, 403, 405, 406, 407, 408, 409, 418, 421, 425, 42
 """Statuses by which sites turn visitors away; another driver may fare better, as after any 5xx."""
 
 
+class SiteMemory(Protocol):
+    """Which sites' pages are nothing without a browser, as far as it was seen."""
+
+    async def needs_browser(self, site: str) -> bool:
+        """Whether a page of the site (host and port) proved to need one not long ago."""
+        ...
+
+    async def remember(self, site: str) -> None:
+        """Takes note that one did."""
+        ...
+
+
 class Extractor:
     """Fetches pages and makes their formats. Drivers and readers start when first used."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, sites: SiteMemory | None = None) -> None:
         self._settings = settings
         self._guard = AddressGuard(settings.allow_addresses)
         self._proxies = Proxies.load(settings)
-        self._installed = installed_drivers()
+        self._installed = installed_drivers(settings)
+        self._lack = lacking(settings)
+        self._sites = sites
         self._drivers: dict[str, Driver] = {}
         self._reader = Reader(settings)
 
@@ -100,7 +118,9 @@ class Extractor:
         return min(request.timeout_ms / 1000, self._settings.task_timeout)
 
     async def _extract(self, request: ExtractRequest, jar: CookieJar) -> Extraction:
-        plan = choose_drivers(request, self._installed)
+        plan = choose_drivers(request, self._installed, self._lack)
+        if plan.escalates and await self._needs_browser(request):
+            plan = plan.rendered_only()
         page = await self._fetch(request, jar, plan)
         answered_at = time.monotonic()
         read = await self._reader.read(page, request)
@@ -115,6 +135,8 @@ class Extractor:
             partial=page.failure is not None and not _is_no_page(page),
             egress=page.egress,
             headers=page.headers,
+            rendering=page.rendering,
+            again=page.again,
             answered_at=answered_at,
         )
 
@@ -123,7 +145,7 @@ class Extractor:
         steps = [step.driver for step in plan.attempts for _ in range(step.count)]
         best: Page | None = None
         refusal: TargetError | None = None
-        for name in steps:
+        for number, name in enumerate(steps):
             try:
                 page = await self._visit(name, request, jar)
             except TargetError as error:
@@ -132,12 +154,26 @@ class Extractor:
                     break
                 continue
             if _will_do(page, request):
-                return page
-            if best is None or best.failure is not None:
+                reason = "" if renders(name) else _unrendered(page, request, steps[number:])
+                if not reason:
+                    return page
+                await self._remember(request)
+                best = _with_warning(page, f"the page is as plain HTTP brings it, but {reason}")
+            elif best is None or best.failure is not None:
                 best = page
         if best is not None:
             return best
         raise refusal or EngineError("the plan has no drivers")
+
+    async def _needs_browser(self, request: ExtractRequest) -> bool:
+        """Whether an earlier page of the site proved to need a browser."""
+        if self._sites is None:
+            return False
+        return await self._sites.needs_browser(urlsplit(request.url).netloc.lower())
+
+    async def _remember(self, request: ExtractRequest) -> None:
+        if self._sites is not None:
+            await self._sites.remember(urlsplit(request.url).netloc.lower())
 
     async def _visit(self, name: str, request: ExtractRequest, jar: CookieJar) -> Page:
         driver = self._drivers.get(name)
@@ -163,6 +199,17 @@ def _failure(page: Page, request: ExtractRequest) -> Failure | None:
 
 def _is_no_page(page: Page) -> bool:
     return page.failure is not None and page.failure.code == NotAPage.code
+
+
+def _unrendered(page: Page, request: ExtractRequest, later: list[str]) -> str:
+    """Why a page is to be had again from a browser that comes later in the plan; "" = no need."""
+    if request.method != "GET" or not any(map(renders, later)):
+        return ""
+    return needs_browser(page)
+
+
+def _with_warning(page: Page, warning: str) -> Page:
+    return msgspec.structs.replace(page, warnings=(*page.warnings, warning))
 
 
 def _will_do(page: Page, request: ExtractRequest) -> bool:

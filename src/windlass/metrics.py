@@ -27,6 +27,12 @@ LOOP_LAG = Gauge(
     ["role"],
     multiprocess_mode="livemax",
 )
+BROWSER_STARTS = Counter("windlass_browser_starts", "Browsers started.")
+BROWSER_SANDBOXED = Gauge(
+    "windlass_browser_sandboxed",
+    "Whether Chromium runs in its sandbox: 0 where the machine does not allow it.",
+    multiprocess_mode="livemin",
+)
 
 
 async def watch_loop(role: str, every_s: float = 2.0) -> None:

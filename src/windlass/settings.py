@@ -27,6 +27,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PREFIX = re.compile(r"(s3|gs)://[^/\s]+(/(?!\.\.?(/|$))[^/\s]+)*/?")
+_PAGE_BYTES = 100_000_000
+"""What an ordinary page takes in a browser."""
 _SIZES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2}
 
 
@@ -353,6 +355,23 @@ class Settings:
         "",
         "File (JSON) listing proxies with url, country, state, city, driver and weight.",
     )
+    # rendering
+    chromium: str = setting(
+        "",
+        "Chromium that renders pages; empty: the one that Debian or Playwright installs.",
+    )
+    browser_pages: int = setting(
+        4, "Pages that the browser of one worker process has open at a time.", _INT, least=1
+    )
+    browser_memory: int = setting(
+        2_000_000_000,
+        "Memory of one worker's browser, all its processes together, above which it is replaced.",
+        _SIZE,
+        least=300_000_000,
+    )
+    browser_idle: float = setting(
+        60.0, "Time without a page after which a browser is closed.", _DURATION, least=1
+    )
     # what sites ask of robots
     obey_robots: bool = setting(
         True, "Whether crawls and maps keep to what a site's robots.txt asks of them.", _FLAG
@@ -478,6 +497,11 @@ class Settings:
                 raise SettingsError(f"{variable(item)} must be at least {least:g}")
         if self.storage_acl not in ("", "bucket-owner-full-control"):
             raise SettingsError(f"{PREFIX}STORAGE_ACL must be empty or bucket-owner-full-control")
+        if self.browser_memory < self.browser_pages * _PAGE_BYTES:
+            raise SettingsError(
+                f"{PREFIX}BROWSER_MEMORY must be at least {_PAGE_BYTES:,} bytes for each of "
+                f"{PREFIX}BROWSER_PAGES"
+            )
         if self.lease >= self.task_timeout:
             raise SettingsError(f"{PREFIX}LEASE must be below {PREFIX}TASK_TIMEOUT")
 

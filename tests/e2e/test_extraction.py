@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +13,10 @@ from tests.support.badanswers import CHARSETS
 from tests.support.badsite import BadSite
 from windlass.errors import (
     AddressRefused,
+    BrowserMissing,
     ConnectionLost,
     ConnectionRefused,
     RequestTimeout,
-    Unsupported,
 )
 from windlass.extraction import Extractor
 from windlass.model.page import Extraction
@@ -175,10 +176,13 @@ async def test_answer_that_is_no_page_is_told_apart(extractor: Extractor, site: 
     assert any(warning.startswith("links is empty") for warning in got.warnings)
 
 
-async def test_what_no_driver_can_do_is_refused(extractor: Extractor, site: BadSite) -> None:
-    with pytest.raises(Unsupported, match="browser"):
-        await extract(extractor, site.url("page"), render=True)
-    assert site.seen == []
+async def test_what_no_driver_can_do_is_refused(site: BadSite, tmp_path: Path) -> None:
+    missing = str(tmp_path / "chromium")
+    async with an_extractor(chromium=missing) as extractor:
+        with pytest.raises(BrowserMissing, match="WINDLASS_CHROMIUM names"):
+            await extract(extractor, site.url("page"), render=True)
+        assert site.seen == []
+        assert (await extract(extractor, site.url("page"))).driver == "vx6"
 
 
 async def test_many_extractions_at_once_do_not_mix(extractor: Extractor, site: BadSite) -> None:

@@ -28,9 +28,8 @@ def debian_package(name: str) -> Path:
 def npm_package(name: str, version: str) -> Path:
     """The `node_modules` folder with a release and what it needs. Raises RuntimeError with npm's
     words if it fails."""
-    return (
-        _kept("npm", f"{name}-{version}", lambda to: _npm(f"{name}@{version}", to)) / "node_modules"
-    )
+    label = f"{name.replace('/', '+')}-{version}"  # a scope is no folder
+    return _kept("npm", label, lambda to: _npm(f"{name}@{version}", to)) / "node_modules"
 
 
 def sdist(name: str, version: str) -> Path:

@@ -399,9 +399,10 @@ async def test_every_wrong_field_is_named_and_nothing_is_created(
     client: httpx.AsyncClient, verbs: FakeVerbs
 ) -> None:
     for path in ("/v1/extract", "/v1/extract/async"):
-        answer = await client.post(path, json={"url": URL, "tag": 5, "render": True})
+        wrong = {"url": URL, "tag": 5, "browser_actions": [{"dance": 1}]}
+        answer = await client.post(path, json=wrong)
         entries = answer.json()["details"]["schema_validation_errors"]
-        assert {entry["instancePath"] for entry in entries} == {"/tag", "/render"}
+        assert {entry["instancePath"] for entry in entries} == {"/tag", "/browser_actions/0"}
         assert answer.json()["error"] == "PARAMETERS_FAILED_JSON_SCHEMA_VALIDATION_ERROR"
     assert verbs.requests == []
 

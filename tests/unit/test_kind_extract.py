@@ -19,7 +19,7 @@ from windlass.errors import (
     ReadTimeout,
 )
 from windlass.kinds.extract import Extract
-from windlass.model.page import Extraction
+from windlass.model.page import Extraction, Failure
 from windlass.model.request import ExtractRequest, Session
 from windlass.model.task import Outcome, State, Task
 from windlass.settings import Settings
@@ -139,3 +139,15 @@ async def test_only_what_is_never_repeated_waits_for_the_disk(method: str, settl
     world = World()
     await world.handle(method)
     assert (world.sent, world.settled) == (1, settled)
+
+
+async def test_a_page_that_its_caller_wants_again_is_fetched_again_while_it_may() -> None:
+    again = Failure("browser_actions_failed", "Browser action click: no", retryable=True)
+    world = World(msgspec.structs.replace(PAGE, again=again))
+    outcome = await world.handle("GET")
+    assert (outcome.state, outcome.failure) == (State.QUEUED, again)
+    last = await world.handle("GET", failures=Settings().max_attempts - 1)
+    assert last.state is State.SUCCEEDED
+    assert last.failure is None
+    once = await world.handle("POST")
+    assert once.state is State.SUCCEEDED

@@ -255,7 +255,11 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ),
     ("format", {"extract_options": {"formats": ["docx"]}}, {"/extract_options/formats/0": "enum"}),
     ("options type", {"extract_options": []}, {"/extract_options": "type"}),
-    ("render", {"extract_options": {"render": True}}, {"/extract_options/render": "unsupported"}),
+    (
+        "state",
+        {"extract_options": {"country": "DE", "state": "NY"}},
+        {"/extract_options/state": "dependentSchemas"},
+    ),
     (
         "storage",
         {"extract_options": {"storage_url": "file:///x"}},
@@ -269,11 +273,11 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ("country", {"country": "XX"}, {"/country": "enum"}),
     (
         "many",
-        {"limit": 0, "include_paths": ["("], "extract_options": {"render": True}},
+        {"limit": 0, "include_paths": ["("], "extract_options": {"country": "DE", "state": "NY"}},
         {
             "/limit": "minimum",
             "/include_paths/0": "format",
-            "/extract_options/render": "unsupported",
+            "/extract_options/state": "dependentSchemas",
         },
     ),
 ]

@@ -301,7 +301,7 @@ def test_what_is_wrong_with_deliveries_and_with_the_rest_is_told_at_once() -> No
         "storage_compress": "yes",
         "storage_object_name": "..",
         "tag": 7,
-        "render": True,
+        "browser_actions": {},
     }
     assert {problem.path for problem in wrong(fields)} == {"/" + name for name in fields}
 

@@ -113,8 +113,6 @@ WARNED: list[tuple[dict[str, Any], str]] = [
     ({"surprise": 1}, "unknown field 'surprise' is ignored"),
     ({"headers": {"A": "1"}, "cookies": "a=1"}, "headers and cookies were both given"),
     ({"headers": {"Content-Length": "5"}}, "header Content-Length is ignored"),
-    ({"render": "auto"}, "without rendering"),
-    ({"driver": "auto"}, "without rendering"),
     ({"body": "x"}, "body is ignored: the method is GET"),
     ({"parser": {"a": "h1"}}, "parser is ignored: parse is not true"),
     ({"parse": True}, "parse is ignored: there is no parser"),
@@ -137,15 +135,14 @@ def test_what_is_ignored_is_told(fields: dict[str, Any], note: str) -> None:
     assert note in warning
 
 
-def test_a_plan_keeps_the_order_of_its_keys_and_skips_browsers() -> None:
+def test_a_plan_keeps_the_order_of_its_keys() -> None:
     raw = b'{"url":"https://shop.test/","auto_driver_configuration":' + (
         b'{"vx6-stealth":2,"vx10":1,"vx6-fast":3,"vx8":0}}'
     )
     request = read_extract(raw, now=NOW, asynchronous=True).request
-    assert request.plan == (Attempts("vx6-stealth", 2), Attempts("vx6", 3))
+    assert request.plan == (Attempts("vx6-stealth", 2), Attempts("vx10", 1), Attempts("vx6", 3))
     assert request.render == "auto"
-    (warning,) = request.warnings
-    assert warning == "auto_driver_configuration: drivers that need a browser are skipped"
+    assert request.warnings == ()
 
 
 def test_a_cookie_header_joins_cookies_given_beside_it() -> None:
@@ -198,17 +195,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"formats": ["html", "pdf"]}, "/formats/1", "enum"),
     ({"formats": "html"}, "/formats", "type"),
     ({"formats": ["html"] * 21}, "/formats", "maxItems"),
-    ({"formats": ["html", "screenshot"]}, "/formats/1", "unsupported"),
-    ({"render": True}, "/render", "unsupported"),
     ({"render": "yes"}, "/render", "enum"),
     ({"render": 1}, "/render", "type"),
-    ({"driver": "vx10"}, "/driver", "unsupported"),
     ({"driver": "vx99"}, "/driver", "enum"),
-    ({"browser_actions": [{"wait": 1}]}, "/browser_actions", "unsupported"),
-    ({"network_capture": [{}]}, "/network_capture", "unsupported"),
     ({"parse": True, "parser": {}}, "/parser", "unsupported"),
     ({"parse": True, "parsing": "{}"}, "/parsing", "unsupported"),
-    ({"auto_driver_configuration": {"vx8": 1}}, "/auto_driver_configuration", "unsupported"),
     ({"auto_driver_configuration": {"vx6-fast": 0}}, "/auto_driver_configuration", "minProperties"),
     ({"auto_driver_configuration": {"vx8": 11}}, "/auto_driver_configuration/vx8", "maximum"),
     ({"auto_driver_configuration": {"vx7": 1}}, "/auto_driver_configuration", "propertyNames"),
@@ -245,11 +236,10 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], path: str, keyword: str)
 
 
 def test_all_wrong_fields_are_named_at_once_whatever_is_wrong_with_them() -> None:
-    fields = {"tag": 7, "method": "TRACE", "render": True, "url": "ftp://x", "cookies": [{}]}
+    fields = {"tag": 7, "method": "TRACE", "url": "ftp://x", "cookies": [{}]}
     assert wrong(fields) == {
         "/tag": "type",
         "/method": "enum",
-        "/render": "unsupported",
         "/url": "format",
         "/cookies/0": "required",
     }

@@ -138,6 +138,7 @@ FIELDS: list[dict[str, Any]] = [
     {"cookies": [{"name": "a", "value": "1", "expires": 1.0}, {"key": "b", "value": "2"}]},
     {"country": "us", "state": "CA"},
     {"render": "auto", "skill": "x", "nonsense": 1},
+    {"browser_actions": [{"fill": {"selector": "#p", "value": "x"}}], "network_capture": [{}]},
     {"session": {"id": "x", "retry": True}},
     {"callback_url": HOOK},
     {"storage_url": "s3://lake/p/", "storage_object_name": "n"},
@@ -235,7 +236,7 @@ def test_faults_of_inputs_are_told_at_their_index() -> None:
     ("shared", "path", "keyword"),
     [
         ({"formats": "html"}, "/formats", "type"),
-        ({"render": True}, "/render", "unsupported"),
+        ({"country": "DE", "state": "NY"}, "/state", "dependentSchemas"),
         ({"url": 7}, "/url", "type"),
         ({"url": "ftp://x"}, "/url", "format"),
         ({"callback_url": "nowhere"}, "/callback_url", "format"),
@@ -280,8 +281,11 @@ def test_faults_of_both_are_told_at_once() -> None:
 
 
 def test_the_same_fault_of_two_inputs_is_told_of_both() -> None:
-    body = {"inputs": [{"url": A, "render": True}, {"url": A, "render": True}]}
-    assert wrong(body) == [("/inputs/0/render", "unsupported"), ("/inputs/1/render", "unsupported")]
+    item = {"url": A, "render": False, "browser_actions": [{"wait": 1}]}
+    assert wrong({"inputs": [item, item]}) == [
+        ("/inputs/0/browser_actions", "dependentSchemas"),
+        ("/inputs/1/browser_actions", "dependentSchemas"),
+    ]
 
 
 def test_inputs_are_read_one_by_one_and_a_wrong_one_stands_for_none() -> None:

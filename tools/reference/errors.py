@@ -69,6 +69,8 @@ ADVICE: dict[str, str] = {
     "unsupported": "Leave the option out: this server cannot do it.",
     "missing_extra": "Install the extra that the message names, for example "
     "`pip install 'windlass[impersonate]'`.",
+    "browser_missing": "Install one: the message says how. `WINDLASS_CHROMIUM` names one that lies "
+    "elsewhere. Without rendering the page can be had all the same.",
     "canceled": "The task was ended on request. Submit it again if it is still wanted.",
     "dns_failed": "Check the host name, and the name servers of the machine.",
     "connection_refused": "Nothing listens there: check host and port.",
@@ -108,6 +110,11 @@ ADVICE: dict[str, str] = {
     "parse_timeout": "The page is too heavy to read. Ask for `html` only, or raise "
     "`WINDLASS_PARSE_TIMEOUT`.",
     "parser_crashed": "The page breaks the parser. Ask for `html` only; report the page.",
+    "browser_crashed": "The page breaks the browser, or the machine is short of memory. Try again; "
+    "see `WINDLASS_BROWSER_MEMORY`.",
+    "browser_actions_failed": "The message names the action and why it could not be done. Make it "
+    "`required: false`, or leave out `retry_on_browser_actions_error`.",
+    "network_capture_failed": "Fewer requests came than the filter waits for: see the message.",
     "delivery_failed": "The log has the cause, under the delivery's id. Please report it.",
     "delivery_expired": "See why its attempts failed; when that is mended, send it again.",
     "storage_unconfigured": "The operator sets the variables that the message names, and installs "

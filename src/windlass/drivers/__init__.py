@@ -48,6 +48,7 @@ DRIVERS: Registry[DriverMaker] = Registry(
     {
         "vx6": "windlass.drivers.http:HttpDriver",
         "vx6-stealth": "windlass.drivers.impersonate:ImpersonatingDriver",
+        "vx8": "windlass.drivers.browser.driver:BrowserDriver",
     },
-    extras={"vx6-stealth": "impersonate"},
+    extras={"vx6-stealth": "impersonate", "vx8": "browser"},
 )

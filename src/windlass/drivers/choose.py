@@ -11,13 +11,16 @@ from importlib.util import find_spec
 import msgspec
 
 from windlass.drivers import DRIVERS
-from windlass.drivers.names import ALIASES, DRIVER_NAMES, PLAIN, STEALTH
-from windlass.errors import Unsupported
+from windlass.drivers.browser.chromium import lacking
+from windlass.drivers.names import ALIASES, BROWSER, DRIVER_NAMES, PLAIN, STEALTH
+from windlass.errors import BrowserMissing, Unsupported
 from windlass.model.request import Attempts, Emulation, ExtractRequest
+from windlass.settings import Settings
 
 _BROWSERS = tuple(name for name in DRIVER_NAMES if name not in (PLAIN, STEALTH))
 _NEEDS = {STEALTH: "wreq"}
 _NO_BROWSER = "this server has no browser"
+_ONE_BROWSER = "this server has one kind of browser"
 _MISSING = "the extra 'impersonate' is not installed"
 
 
@@ -27,14 +30,35 @@ class DriverPlan(msgspec.Struct, frozen=True):
     attempts: tuple[Attempts, ...]
     warnings: tuple[str, ...] = ()
 
+    @property
+    def escalates(self) -> bool:
+        """Whether a plain step comes before one of a browser: its page may prove to need that."""
+        return self.attempts[0].driver not in _BROWSERS and any(
+            step.driver in _BROWSERS for step in self.attempts
+        )
 
-def installed_drivers() -> frozenset[str]:
-    """Names of the drivers whose libraries are here. Imports none of them."""
-    return frozenset(name for name in DRIVERS if name not in _NEEDS or find_spec(_NEEDS[name]))
+    def rendered_only(self) -> DriverPlan:
+        """The same without the plain steps before the first browser."""
+        first = next(i for i, step in enumerate(self.attempts) if step.driver in _BROWSERS)
+        return DriverPlan(self.attempts[first:], self.warnings)
 
 
-def choose_drivers(request: ExtractRequest, installed: frozenset[str]) -> DriverPlan:
-    """The drivers for a request. Raises Unsupported if none that would do is installed.
+def renders(driver: str) -> bool:
+    """Whether a driver is a browser."""
+    return driver in _BROWSERS
+
+
+def installed_drivers(settings: Settings) -> frozenset[str]:
+    """Names of the drivers that can be used here. Imports none of their libraries."""
+    found = {name for name in DRIVERS if name not in _NEEDS or find_spec(_NEEDS[name])}
+    return frozenset(found - {BROWSER} if lacking(settings) else found)
+
+
+def choose_drivers(
+    request: ExtractRequest, installed: frozenset[str], lack: str = ""
+) -> DriverPlan:
+    """The drivers for a request. Raises Unsupported for what nothing here can do, BrowserMissing
+    if that is a browser; `lack` tells what would have to be installed.
 
     A concrete driver goes before a plan, a plan before `render` (contract 7.1). Asking for an
     emulated browser or for HTTP/2 makes every plain step an impersonating one, where installed.
@@ -43,10 +67,15 @@ def choose_drivers(request: ExtractRequest, installed: frozenset[str]) -> Driver
     name = request.driver.strip().lower()
     browser = next((tier for tier in _BROWSERS if tier in installed), None)
     if request.render is True and browser is None:
-        raise Unsupported(f"render needs a browser, and {_NO_BROWSER}.")
+        raise _missing("render needs a browser", lack)
+    if name not in ("", "auto") and browser is None and ALIASES.get(name, name) in _BROWSERS:
+        raise _missing(f"driver {name} needs a browser", lack)
     if name not in ("", "auto"):
         steps = [Attempts(_concrete(name, installed, warnings), 1)]
     elif request.plan:
+        if browser is None and not any(_is_plain(step) for step in request.plan):
+            wanted = ", ".join(step.driver.lower() for step in request.plan if step.count > 0)
+            raise _missing(f"auto_driver_configuration leaves {wanted or 'no driver'}", lack)
         steps = _planned(request.plan, installed, warnings)
     elif request.render is True and browser is not None:
         steps = [Attempts(browser, 1)]
@@ -63,6 +92,14 @@ def choose_drivers(request: ExtractRequest, installed: frozenset[str]) -> Driver
     return DriverPlan(_merged(steps), tuple(dict.fromkeys(warnings)))
 
 
+def _missing(what: str, lack: str) -> BrowserMissing:
+    return BrowserMissing(f"{what}, and {_NO_BROWSER}{f': {lack}' if lack else ''}.")
+
+
+def _is_plain(step: Attempts) -> bool:
+    return step.count > 0 and step.driver.strip().lower() not in _BROWSERS
+
+
 def _concrete(name: str, installed: frozenset[str], warnings: list[str]) -> str:
     """The driver that a name stands for, if it can be had."""
     driver = ALIASES.get(name, name)
@@ -70,7 +107,8 @@ def _concrete(name: str, installed: frozenset[str], warnings: list[str]) -> str:
         known = ", ".join((*DRIVER_NAMES, *ALIASES, "auto"))
         raise Unsupported(f"unknown driver {name!r}; known: {known}")
     if driver in _BROWSERS and driver not in installed:
-        raise Unsupported(f"driver {driver} needs a browser, and {_NO_BROWSER} of that kind.")
+        warnings.append(f"driver={driver} requested, {BROWSER} used: {_ONE_BROWSER}")
+        return BROWSER
     if name == "media-vx6":
         warnings.append(f"driver={name} requested, {PLAIN} used")
     if driver == STEALTH and STEALTH not in installed:
@@ -89,13 +127,10 @@ def _planned(
         name = step.driver.strip().lower()
         if step.count <= 0:
             continue
-        if name in _BROWSERS and name not in installed:
+        if name in _BROWSERS and BROWSER not in installed:
             left_out.append(name)
         else:
             steps.append(Attempts(_concrete(name, installed, warnings), step.count))
-    if not steps:
-        wanted = ", ".join(left_out) or "no driver"
-        raise Unsupported(f"auto_driver_configuration leaves {wanted}, and {_NO_BROWSER}.")
     if left_out:
         warnings.append(f"auto_driver_configuration: {', '.join(left_out)} skipped: {_NO_BROWSER}")
     return steps

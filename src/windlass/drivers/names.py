@@ -4,11 +4,12 @@ from __future__ import annotations
 
 PLAIN = "vx6"
 STEALTH = "vx6-stealth"
+BROWSER = "vx8"
 
 DRIVER_NAMES: tuple[str, ...] = (
     PLAIN,
     STEALTH,
-    "vx8",
+    BROWSER,
     "vx8-pro",
     "vx10",
     "vx10-pro",

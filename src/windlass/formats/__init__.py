@@ -53,6 +53,7 @@ FORMATS: Registry[Format] = Registry(
     {
         "headers": "windlass.formats.headers:HEADERS",
         "cookies": "windlass.formats.cookies:COOKIES",
+        "screenshot": "windlass.formats.screenshot:SCREENSHOT",
         "html": "windlass.formats.html:HTML",
         "links": "windlass.formats.links:LINKS",
         "outline": "windlass.formats.outline:OUTLINE",

@@ -131,7 +131,7 @@ def _order(names: tuple[str, ...]) -> _Order:
 
 
 def _document_of(page: Page) -> Document:
-    return Document(page.body, page.header("content-type") or "", page.url)
+    return Document(page.body, page.body_type or page.header("content-type") or "", page.url)
 
 
 def _is_light(document: Document, formats: tuple[DocumentFormat, ...]) -> bool:

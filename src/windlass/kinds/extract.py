@@ -86,6 +86,9 @@ class Extract:
         self, task: Task, request: ExtractRequest, extraction: Extraction, jar: CookieJar
     ) -> Outcome:
         failure = extraction.failure
+        again = extraction.again
+        if again is not None and failure is None and self._may_retry(task, request, again):
+            return Outcome(state=State.QUEUED, failure=again, retry_in_s=retry_delay(task))
         sign = sign_of_page(
             task,
             Answered(

@@ -7,6 +7,13 @@ from typing import Any
 import msgspec
 
 from windlass.errors import WindlassError
+from windlass.model.render import (
+    ActionsReport,
+    Capture,
+    CapturedCall,
+    FetchedCall,
+    Screenshot,
+)
 from windlass.model.request import Cookie
 
 
@@ -30,6 +37,29 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
         return cls(error.code, error.public_message, error.retryable)
 
 
+class Rendering(msgspec.Struct, frozen=True, kw_only=True):
+    """What a browser brought besides the page itself (contract 7.4)."""
+
+    actions: ActionsReport | None = None
+    """None: none were asked for."""
+    captures: tuple[Capture, ...] = ()
+    """One per filter, in their order."""
+    calls: tuple[CapturedCall, ...] = ()
+    """Every call, if all were to be noted."""
+    cookies: tuple[Cookie, ...] = ()
+    """What `get_cookies` collected."""
+    evals: tuple[Any, ...] = ()
+    fetches: tuple[FetchedCall, ...] = ()
+    screenshots: tuple[Screenshot, ...] = ()
+    metrics: dict[str, float] = {}
+    """Performance metrics by name, as Chromium counts them; empty if not asked for."""
+
+    def asked_for(self, action: str) -> bool:
+        """Whether an action of that name was done."""
+        results = self.actions.results if self.actions else ()
+        return any(result.name == action and result.status == "done" for result in results)
+
+
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One final answer. `body` has every content encoding undone and is at most the byte cap.
 
@@ -47,6 +77,12 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     egress: str = ""
     """Label of the proxy used; empty = the machine's own address."""
+    body_type: str = ""
+    """Content-Type of `body` where it is not the header's: a serialised DOM is UTF-8."""
+    rendering: Rendering | None = None
+    """None: no browser was used."""
+    again: Failure | None = None
+    """Why the caller would rather have it tried again than take it as it is."""
     warnings: tuple[str, ...] = ()
 
     def header(self, name: str) -> str | None:
@@ -70,6 +106,8 @@ class Extraction(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     partial: bool = False
     egress: str = ""
+    rendering: Rendering | None = None
+    again: Failure | None = None
     headers: tuple[tuple[str, str], ...] = ()
     """The page's own, whatever the formats are."""
     answered_at: float = 0.0

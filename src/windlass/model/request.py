@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from windlass.model.delivery import DeliveryOptions
+from windlass.model.render import Action, CaptureFilter, RenderOptions
 
 
 class Cookie(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -105,6 +106,12 @@ class ExtractRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     """A concrete driver name in lower case, or "" = chosen by `render`."""
     plan: tuple[Attempts, ...] = ()
     """Escalation order; only used when `driver` is empty."""
+    render_options: RenderOptions = RenderOptions()
+    actions: tuple[Action, ...] = ()
+    """What to do on the page before it is taken; needs a browser, as captures do."""
+    captures: tuple[CaptureFilter, ...] = ()
+    consent: bool = False
+    """Answer consent banners."""
     formats: tuple[str, ...] = ("html",)
     main_content: bool = False
     """Markdown and text of the main content only, instead of the whole page."""

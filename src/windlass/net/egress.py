@@ -181,8 +181,10 @@ class Egress:
 
     def confession(self, error: WindlassError, head: bytes) -> bytes:
         """The header line by which `error_in` knows our answers; b"" for a stranger's head."""
-        if not any(pair in head for pair in self._routes):
-            return b""
+        return self.confessed(error) if any(pair in head for pair in self._routes) else b""
+
+    def confessed(self, error: WindlassError) -> bytes:
+        """The same for a client that needs no login."""
         message = quote(error.public_message[:1000], safe=" ")
         return f"{MARK}: {self._mark} {error.code} {message}\r\n".encode()
 

@@ -43,6 +43,7 @@ class Maintenance:
             pass
         await self._database.execute("purge_keys", ttl)
         await self._database.execute("purge_robots")
+        await self._database.execute("purge_rendered_sites")
         await self._database.execute("purge_sessions")
         await self._database.execute("purge_idle_lanes")
         await self._database.execute("forget_silent_workers")

@@ -772,3 +772,19 @@ SELECT kind, outcome, code, count, seconds FROM tally;
 -- Workers heard of lately.
 SELECT count(*) AS workers, coalesce(sum(slots), 0) AS slots
 FROM worker WHERE seen_at > now() - interval '15 seconds';
+
+-- name: read_rendered_site
+-- Whether a site is known to need a browser: one row if it is.
+SELECT site FROM rendered_site WHERE site = $1 AND expires_at > now();
+
+-- name: save_rendered_site
+-- Notes for a day that a site needs a browser.
+INSERT INTO rendered_site (site, expires_at) VALUES ($1, now() + interval '1 day')
+ON CONFLICT (site) DO UPDATE SET expires_at = excluded.expires_at;
+
+-- name: purge_rendered_sites
+-- Forgets what was seen a day ago, and the oldest beyond 100,000.
+DELETE FROM rendered_site
+WHERE expires_at <= now() OR expires_at <= (
+    SELECT expires_at FROM rendered_site ORDER BY expires_at DESC OFFSET 100000 LIMIT 1
+);

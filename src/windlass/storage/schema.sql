@@ -307,6 +307,14 @@ CREATE TABLE robots (
     asking_until timestamptz
 );
 
+-- Sites (host and port) whose pages proved to be nothing without a browser.
+CREATE TABLE rendered_site (
+    site text PRIMARY KEY,
+    expires_at timestamptz NOT NULL
+);
+
+CREATE INDEX rendered_site_expiry ON rendered_site (expires_at);
+
 -- A crawl with its numbers, all from one look at its pages.
 CREATE VIEW stored_crawl AS
 SELECT task_group.id, task_group.account_id, account.name AS account, task_group.name,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from windlass.wire.v1_browser_body import BrowserActions, Captures, RenderOptionsSpec
 from windlass.wire.v1_places import Country, Locale, State
 
 Format = Literal[
@@ -113,21 +114,6 @@ class SessionSpec(msgspec.Struct, kw_only=True):
     renew_on_blocked: bool = False
 
 
-class RenderOptions(msgspec.Struct, kw_only=True):
-    """How a browser would load the page (contract 7.5)."""
-
-    render_type: Literal["load", "domready", "idle0", "idle2"] | UnsetType = UNSET
-    timeout: Annotated[float, Meta(ge=1)] | UnsetType = UNSET
-    headless: bool | UnsetType = UNSET
-    userbrowser: bool | UnsetType = UNSET
-    include_iframes: bool | UnsetType = UNSET
-    disabled_resources: Annotated[list[str], Meta(max_length=64)] | UnsetType = UNSET
-    adblock: bool | UnsetType = UNSET
-    blocked_domains: Annotated[list[str], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
-    with_performance_metrics: bool | UnsetType = UNSET
-    no_accept_encoding: bool | UnsetType = UNSET
-
-
 class ExtractBody(msgspec.Struct, kw_only=True):
     """Body of a synchronous extract. Unknown fields are ignored with a warning."""
 
@@ -148,9 +134,9 @@ class ExtractBody(msgspec.Struct, kw_only=True):
     parse: bool = False
     parser: dict[str, Any] | str | UnsetType = UNSET
     parsing: dict[str, Any] | str | UnsetType = UNSET
-    network_capture: JsonObjects | UnsetType = UNSET
-    browser_actions: JsonObjects | UnsetType = UNSET
-    render_options: RenderOptions | UnsetType = UNSET
+    network_capture: Captures | UnsetType = UNSET
+    browser_actions: BrowserActions | UnsetType = UNSET
+    render_options: RenderOptionsSpec | UnsetType = UNSET
     render_flow: JsonObjects | UnsetType = UNSET
     browser: BrowserName | BrowserSpec | UnsetType = UNSET
     os: Literal["windows", "mac os", "linux", "android", "ios"] | UnsetType = UNSET

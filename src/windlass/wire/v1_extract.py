@@ -23,15 +23,15 @@ from windlass.wire.v1_headers import parse_cookies, read_cookies, read_headers
 from windlass.wire.v1_masking import echo
 from windlass.wire.v1_options import (
     REFERRERS,
-    check_rendering,
+    check_others,
     given,
-    read_driver,
     read_emulation,
     read_formats,
     read_place,
     read_session,
 )
 from windlass.wire.v1_reading import Reading
+from windlass.wire.v1_rendering import Wishes, read_rendering
 from windlass.wire.v1_urls import read_web_url
 
 PLACEHOLDER = "http://placeholder.invalid/"
@@ -145,11 +145,11 @@ def _read_delivery(body: ExtractBody, reading: Reading) -> DeliveryOptions | Non
 
 
 def _translate(body: ExtractBody, reading: Reading) -> ExtractRequest:
-    check_rendering(body, reading)
+    check_others(body, reading)
     url, authorization = read_target(body.url, reading)
     headers, cookies = _read_headers(body, authorization, reading)
     text, body_type = _read_body(body, reading)
-    driver, plan = read_driver(body, reading)
+    wishes = read_rendering(body, reading)
     timeout_ms = given(body.request_timeout, 0.0)
     return ExtractRequest(
         url=url,
@@ -158,7 +158,7 @@ def _translate(body: ExtractBody, reading: Reading) -> ExtractRequest:
         body=text,
         body_type=body_type,
         cookies=cookies,
-        is_xhr=body.is_xhr,
+        is_xhr=_read_is_xhr(body, wishes, reading),
         referrer=REFERRERS[given(body.referrer_type, "")],
         http2=body.http2,
         locale=given(body.locale, ""),
@@ -167,10 +167,14 @@ def _translate(body: ExtractBody, reading: Reading) -> ExtractRequest:
         session=read_session(body, reading),
         expected_statuses=tuple(body.expected_status_codes),
         timeout_ms=math.ceil(timeout_ms) or None,
-        render="auto" if "auto" in (body.render, body.driver) or plan else False,
-        driver=driver,
-        plan=plan,
-        formats=read_formats(body, reading),
+        render=wishes.render,
+        driver=wishes.driver,
+        plan=wishes.plan,
+        render_options=wishes.options,
+        actions=wishes.actions,
+        captures=wishes.captures,
+        consent=given(body.consent_header, False),
+        formats=read_formats(body),
         main_content=body.markdown_backend == "main_content",
         tag=given(body.tag, None),
     )
@@ -210,6 +214,13 @@ def authorized(headers: dict[str, HeaderValue], authorization: str) -> dict[str,
     if not authorization or any(name.lower() == "authorization" for name in headers):
         return headers
     return headers | {"Authorization": authorization}
+
+
+def _read_is_xhr(body: ExtractBody, wishes: Wishes, reading: Reading) -> bool:
+    if body.is_xhr and wishes.render is True:
+        reading.warn("is_xhr is ignored: a rendered page is no XHR")
+        return False
+    return body.is_xhr
 
 
 def _read_body(body: ExtractBody, reading: Reading) -> tuple[str | None, str]:

@@ -144,6 +144,32 @@ def _hide_parts(parts: Any) -> Any:
     return [_hide_part(part) for part in parts] if isinstance(parts, list) else parts
 
 
+def _hide_actions(actions: Any) -> Any:
+    """Browser actions without what is typed, which may be a password, and what is sent."""
+    return [_hide_action(item) for item in actions] if isinstance(actions, list) else actions
+
+
+def _hide_action(item: Any) -> Any:
+    if not isinstance(item, dict):
+        return item
+    if isinstance(item.get("type"), str):
+        return _hide(item, _TYPED | _SENT)
+    hidden = {name: _hide(value, _TYPED | _SENT) for name, value in item.items()}
+    return _hide(hidden, {"goto": hide_userinfo, "fetch": hide_userinfo})
+
+
+def _hide_text(text: Any) -> Any:
+    return MASK
+
+
+_TYPED: dict[str, Callable[[Any], Any]] = {"value": _hide_text, "text": _hide_text}
+_SENT: dict[str, Callable[[Any], Any]] = {
+    "url": hide_userinfo,
+    "headers": _hide_headers,
+    "body": _hide_text,
+}
+
+
 _DELIVERY: dict[str, Callable[[Any], Any]] = {
     "callback": hide_callback,
     "callback_url": _hide_receiver,
@@ -154,6 +180,7 @@ _HIDING: dict[str, Callable[[Any], Any]] = {
     "headers": _hide_headers,
     "cookies": _hide_cookies,
     "session": _hide_session,
+    "browser_actions": _hide_actions,
     **_DELIVERY,
     "params": _hide_params,
     "extract_options": _hide_part,

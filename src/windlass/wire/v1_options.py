@@ -1,7 +1,7 @@
 """Dialect v1's options of how to fetch (contract 7.1, 7.5, 7.10): drivers, places, sessions.
 
-Called by wire/v1_extract.py. What needs something that this server lacks is refused by name or,
-where the contract lets the server choose, done in another way with a warning.
+Called by wire/v1_extract.py and wire/v1_rendering.py. What needs something that this server lacks
+is refused by name or, where the contract lets the server choose, done otherwise with a warning.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PLAIN_DRIVERS = {
     "vx6-fast": "vx6",
     "vx6-stealth": "vx6-stealth",
 }
-"""Our driver by the vendor's name; all others need a browser."""
+"""Our driver by the vendor's name; all others need a browser and go by the same name."""
 
 REFERRERS: dict[str, Referrer] = {
     "": "",
@@ -52,9 +52,7 @@ def read_driver(body: ExtractBody, reading: Reading) -> tuple[str, tuple[Attempt
     if name != "auto":
         if plan:
             reading.warn("auto_driver_configuration is ignored: driver names one")
-        if name not in PLAIN_DRIVERS:
-            _needs_browser(("driver",), reading)
-        return PLAIN_DRIVERS.get(name, ""), ()
+        return PLAIN_DRIVERS.get(name, name), ()
     return "", _read_plan({str(key): count for key, count in plan.items()}, reading)
 
 
@@ -64,30 +62,11 @@ def _read_plan(plan: dict[str, int], reading: Reading) -> tuple[Attempts, ...]:
     if plan and not wanted:
         message = "must have at least one driver with attempts > 0"
         reading.wrong(where, message, "minProperties", {"limit": 1})
-    steps = tuple(
-        Attempts(PLAIN_DRIVERS[name], count)
-        for name, count in wanted.items()
-        if name in PLAIN_DRIVERS
-    )
-    if wanted and not steps:
-        _needs_browser(where, reading)
-    elif len(steps) < len(wanted):
-        reading.warn("auto_driver_configuration: drivers that need a browser are skipped")
-    return steps
+    return tuple(Attempts(PLAIN_DRIVERS.get(name, name), count) for name, count in wanted.items())
 
 
-def check_rendering(body: ExtractBody, reading: Reading) -> None:
-    """Refuses what only a browser can do; notes what has no effect without one."""
-    if body.render is True:
-        _needs_browser(("render",), reading)
-    elif body.render == "auto" or body.driver == "auto":
-        reading.warn("no browser is available: the page is fetched without rendering")
-    for field in ("browser_actions", "network_capture"):
-        if given(getattr(body, field), []):
-            _needs_browser((field,), reading)
-    for field in ("render_options", "render_flow", "consent_header"):
-        if given(getattr(body, field), None):
-            reading.warn(f"{field} is ignored: the page is fetched without rendering")
+def check_others(body: ExtractBody, reading: Reading) -> None:
+    """Notes options that have no effect here."""
     if given(body.skill, ""):
         reading.warn("skill is ignored")
     _check_parser(body, reading)
@@ -103,16 +82,9 @@ def _check_parser(body: ExtractBody, reading: Reading) -> None:
         reading.warn("parse is ignored: there is no parser")
 
 
-def _needs_browser(where: Steps, reading: Reading) -> None:
-    reading.unsupported(where, "render", "a browser")
-
-
-def read_formats(body: ExtractBody, reading: Reading) -> tuple[str, ...]:
+def read_formats(body: ExtractBody) -> tuple[str, ...]:
     """Our format names, each once, in the order given."""
     formats: list[Format] = ["html"] if body.formats is UNSET else body.formats
-    for number, name in enumerate(formats):
-        if name == "screenshot":
-            _needs_browser(("formats", number), reading)
     return tuple(dict.fromkeys("text" if name == "plain_text" else name for name in formats))
 
 
@@ -151,7 +123,7 @@ def read_session(body: ExtractBody, reading: Reading) -> Session | None:
     if isinstance(spec, UnsetType):
         return None
     if spec.prefetch_userbrowser:
-        reading.warn("session.prefetch_userbrowser is ignored: there is no browser")
+        reading.warn("session.prefetch_userbrowser is ignored: browsers start when they are needed")
     if isinstance(spec.id, UnsetType):
         reading.warn("session is ignored: it has no id")
         return None

@@ -20,6 +20,7 @@ from windlass.model.page import Extraction, Failure, Redirect
 from windlass.model.request import Cookie, ExtractRequest
 from windlass.model.task import Task
 from windlass.wire.v1_maps import MapReply, map_body
+from windlass.wire.v1_rendered import RenderedData, rendered_data
 from windlass.wire.v1_terms import (
     STATES,
     ErrorType,
@@ -54,8 +55,9 @@ class RedirectView(msgspec.Struct):
     status_code: int
 
 
-class ResultData(msgspec.Struct, kw_only=True):
-    """What the formats asked for made of the page; a format not asked for is absent."""
+class ResultData(RenderedData, kw_only=True):
+    """What the formats asked for made of the page, and what was done on it; what was not asked for
+    is absent."""
 
     html: str | UnsetType = UNSET
     markdown: str | UnsetType = UNSET
@@ -93,6 +95,8 @@ class ResultDebug(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Notes for operators. `egress`: label of the proxy the request left through."""
 
     egress: str = ""
+    performance_metrics: dict[str, float] = {}
+    """Chromium's figures by its names: seconds, bytes, counts."""
 
 
 class ResultTask(msgspec.Struct, kw_only=True):
@@ -189,7 +193,7 @@ def result_body(
             error_type=error_type(why.code) if why else UNSET,
         ),
         warnings=_unique((*request.warnings, *page.warnings)),
-        debug=ResultDebug(egress=page.egress) if page.egress else UNSET,
+        debug=_debug(page),
     )
     try:
         return _encoder.encode(body)
@@ -289,10 +293,24 @@ def legacy_result(result: bytes) -> bytes:
     return _encoder.encode(document | flat)
 
 
+def _debug(page: Extraction) -> ResultDebug | UnsetType:
+    metrics = page.rendering.metrics if page.rendering else {}
+    if not page.egress and not metrics:
+        return UNSET
+    return ResultDebug(egress=page.egress, performance_metrics=metrics)
+
+
 def _data(page: Extraction) -> dict[str, Any]:
-    data = {name: _value(name, value) for name, value in page.values.items()}
+    data = {name: _value(name, value) for name, value in page.values.items() if value is not None}
     if page.redirects:
         data["redirects"] = [_redirect(hop) for hop in page.redirects]
+    if page.rendering is not None:
+        if page.rendering.asked_for("get_cookies"):
+            found = [cookie_view(one) for one in page.rendering.cookies]
+            data["cookies"] = [*data.get("cookies", ()), *found]
+        shown = rendered_data(page.rendering)
+        fields = ((name, getattr(shown, name)) for name in shown.__struct_fields__)
+        data.update({name: value for name, value in fields if value is not UNSET})
     return data
 
 

@@ -13,6 +13,7 @@ from windlass.blobs import open_blobs
 from windlass.extraction import Extractor
 from windlass.settings import Settings
 from windlass.storage.database import Database
+from windlass.storage.sites import RenderedSites
 from windlass.worker.loops import Worker
 
 
@@ -21,7 +22,7 @@ async def run(settings: Settings, dsn: str, worker_id: str, stop: asyncio.Event)
     those that do not go back to the queue without having lost an attempt."""
     database = await Database.open(dsn)
     blobs = open_blobs(settings)
-    extractor = Extractor(settings)
+    extractor = Extractor(settings, RenderedSites(database))
     worker = Worker(settings, database, blobs, extractor, worker_id)
     try:
         await worker.run(stop)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from windlass.drivers.choose import choose_drivers, installed_drivers
-from windlass.errors import Unsupported
+from windlass.errors import BrowserMissing, Unsupported
 from windlass.model.request import Attempts, Emulation, ExtractRequest
+from windlass.settings import Settings
 
 BARE = frozenset({"vx6"})
 BOTH = frozenset({"vx6", "vx6-stealth"})
 BROWSER = frozenset({"vx6", "vx6-stealth", "vx8"})
 
 FIREFOX = Emulation(browser="firefox")
+ONE_KIND = "this server has one kind of browser"
 NO_EXTRA = "the extra 'impersonate' is not installed"
 
 
@@ -111,8 +114,23 @@ CASES: list[tuple[dict[str, Any], frozenset[str], tuple[Attempts, ...], tuple[st
     (
         {"plan": steps(("vx8", 2), ("vx6-fast", 1), ("vx10", 1))},
         BROWSER,
-        steps(("vx8", 2), ("vx6", 1)),
-        ("auto_driver_configuration: vx10 skipped: this server has no browser",),
+        steps(("vx8", 2), ("vx6", 1), ("vx8", 1)),
+        (f"driver=vx10 requested, vx8 used: {ONE_KIND}",),
+    ),
+    *(
+        (
+            {"driver": name},
+            BROWSER,
+            steps(("vx8", 1)),
+            (f"driver={name} requested, vx8 used: {ONE_KIND}",),
+        )
+        for name in ("vx8-pro", "vx10", "vx10-pro", "vx12", "vx12-pro")
+    ),
+    (
+        {"plan": steps(("vx8", 1), ("vx10", 2))},
+        BROWSER,
+        steps(("vx8", 3)),
+        (f"driver=vx10 requested, vx8 used: {ONE_KIND}",),
     ),
     ({"plan": steps(("vx6-stealth", 2)), "driver": "vx6"}, BOTH, steps(("vx6", 1)), ()),
 ]
@@ -148,5 +166,37 @@ def test_what_nothing_here_can_do_is_refused(wish: dict[str, Any], words: str) -
     assert words in str(caught.value)
 
 
-def test_the_drivers_here_are_found_without_importing_their_libraries() -> None:
-    assert installed_drivers() == BOTH
+def test_only_a_missing_browser_is_called_missing() -> None:
+    request = ExtractRequest(url="http://site.test/", render=True)
+    with pytest.raises(BrowserMissing, match="install this"):
+        choose_drivers(request, BOTH, "install this")
+    with pytest.raises(Unsupported) as caught:
+        choose_drivers(ExtractRequest(url="http://site.test/", driver="vx7"), BOTH)
+    assert not isinstance(caught.value, BrowserMissing)
+
+
+def test_the_drivers_here_are_found_without_importing_their_libraries(tmp_path: Path) -> None:
+    nowhere = Settings(chromium=str(tmp_path / "chromium"))
+    assert installed_drivers(nowhere) == BOTH
+    program = tmp_path / "chromium"
+    program.touch(mode=0o700)
+    assert installed_drivers(nowhere) == BROWSER
+
+
+@pytest.mark.parametrize(
+    ("wish", "escalates"),
+    [
+        ({"render": "auto"}, True),
+        ({"render": True}, False),
+        ({}, False),
+        ({"plan": steps(("vx6-stealth", 1), ("vx10", 1))}, True),
+        ({"plan": steps(("vx8", 1), ("vx6-fast", 1))}, False),
+    ],
+)
+def test_a_plan_says_whether_a_plain_page_may_prove_to_need_a_browser(
+    wish: dict[str, Any], escalates: bool
+) -> None:
+    plan = choose_drivers(ExtractRequest(url="http://site.test/", **wish), BROWSER)
+    assert plan.escalates is escalates
+    if escalates:
+        assert [step.driver for step in plan.rendered_only().attempts] == ["vx8"]

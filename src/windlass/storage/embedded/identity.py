@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from windlass import launch
 from windlass.errors import SettingsError
-from windlass.storage.embedded import launch, runtime
+from windlass.storage.embedded import runtime
 from windlass.storage.embedded.binaries import Binaries
 from windlass.storage.embedded.runtime import Runtime
 
@@ -68,10 +69,11 @@ class Host:
 
 
 def launch_command(identity: Identity, folder: Path, *command: str) -> list[str]:
-    """The command line that runs `command` in `folder` as `identity` and ends it with us."""
+    """The command line that runs `command` in `folder` as `identity` and ends it with us, fast as
+    PostgreSQL calls it."""
     script = str(Path(launch.__file__))
     words = [sys.executable, "-I", "-S", script, str(os.getpid()), str(folder), identity.how]
-    return [*words, *command]
+    return [*words, "SIGINT", *command]
 
 
 def environment() -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""The browser driver: pages as Chromium renders them. `driver.py` is the way in."""

@@ -1,0 +1,123 @@
+"""One page at work: Playwright's page, its protocol session, and the time that is left.
+
+Made by the driver for each fetch; actions, captures and pictures work on it. Every wait goes
+through `within`, because a spinning page answers nothing and the library may wait for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from playwright.async_api import CDPSession, Error, Page
+
+from windlass.drivers.browser.loading import Loading
+from windlass.model.render import Goto, LoadState, WaitForNavigation
+from windlass.model.request import ExtractRequest
+
+T = TypeVar("T")
+
+_SPARE_S = 0.5
+"""Beyond the library's own time-outs, so that its better error message comes first."""
+
+
+class Stage:
+    """Use `open`. `deadline` is the loop's time when the task must be done with the browser.
+
+    `limit_bytes` bounds each single thing that the page hands back.
+    """
+
+    def __init__(self, page: Page, *, deadline: float, limit_bytes: int) -> None:
+        self.page = page
+        self.deadline = deadline
+        self.limit_bytes = limit_bytes
+        self.frame = ""
+        """Id of the main frame, known once its documents are watched."""
+        self.busy = False
+        """Whether the page was found not to answer."""
+        self._loading: Loading | None = None
+        self._session: CDPSession | None = None
+
+    @classmethod
+    async def open(
+        cls, page: Page, request: ExtractRequest, *, deadline: float, limit_bytes: int
+    ) -> Stage:
+        """A stage for a page that has not begun to load; watches what the request needs watched."""
+        stage = cls(page, deadline=deadline, limit_bytes=limit_bytes)
+        if _needs_watching(request):
+            stage._loading = await Loading.watch(await stage.session())
+        if request.render_options.performance_metrics:
+            await stage.send("Performance.enable")
+        return stage
+
+    async def session(self) -> CDPSession:
+        """The page's own session of the DevTools protocol."""
+        if self._session is None:
+            opening = self.page.context.new_cdp_session(self.page)
+            self._session = await self.within(opening, None)
+        return self._session
+
+    async def send(
+        self, method: str, timeout_s: float | None = None, /, **params: object
+    ) -> dict[str, object]:
+        """The answer to a command of the DevTools protocol."""
+        session = await self.session()
+        answer = await self.within(session.send(method, params), timeout_s)
+        return answer if isinstance(answer, dict) else {}
+
+    def left_s(self, timeout_s: float | None = None) -> float:
+        """Seconds until the deadline, or until the time-out if that is less; never below 0."""
+        left = max(0.0, self.deadline - asyncio.get_running_loop().time())
+        return left if timeout_s is None else min(left, timeout_s)
+
+    def left_ms(self, timeout_s: float | None = None) -> float:
+        """The same for the library, whose 0 would mean without end."""
+        return max(1.0, self.left_s(timeout_s) * 1000)
+
+    async def within(self, awaitable: Awaitable[T], timeout_s: float | None) -> T:
+        """The result, in time. Raises TimeoutError, at the deadline at the latest."""
+        async with asyncio.timeout(self.left_s(timeout_s) + (_SPARE_S if timeout_s else 0)):
+            return await awaitable
+
+    async def loaded(self, state: LoadState, timeout_s: float | None = None) -> None:
+        """Returns when the page has come so far. Raises TimeoutError."""
+        if self._loading is not None:
+            await self.within(self._loading.reached(state), timeout_s)
+            return
+        known = {"commit": "commit", "domready": "domcontentloaded", "idle0": "networkidle"}
+        wanted = known.get(state, "load")
+        if wanted == "commit":
+            return
+        waiting = self.page.wait_for_load_state(wanted, timeout=self.left_ms(timeout_s))  # type: ignore[arg-type]  # three of its states
+        try:
+            await self.within(waiting, timeout_s)
+        except Error as error:
+            if type(error).__name__ == "TimeoutError":
+                raise TimeoutError(f"the page did not reach {state}") from error
+            raise
+
+    @property
+    def navigations(self) -> int:
+        """How often the page has moved on, itself or by script; 0 while nobody watches."""
+        return 0 if self._loading is None else self._loading.navigations
+
+    async def navigated(self, since: int, timeout_s: float | None) -> None:
+        """Returns when the page has moved on more often than that. Raises TimeoutError."""
+        if self._loading is not None:
+            await self.within(self._loading.moved(since), timeout_s)
+
+
+def _needs_watching(request: ExtractRequest) -> bool:
+    states = [request.render_options.wait_until]
+    for action in request.actions:
+        if isinstance(action, WaitForNavigation):
+            return True
+        if isinstance(action, Goto):
+            states.append(action.wait_until)
+    return any(state in ("idle0", "idle2") for state in states)
+
+
+def is_gone(error: Error) -> bool:
+    """Whether an error means that the page is no more, not that it could not do something."""
+    return type(error).__name__ == "TargetClosedError" or "crashed" in error.message
