@@ -26,6 +26,7 @@ _NEVER_SENT = frozenset(
 _CUT_SHORT = frozenset({"body_truncated", "bad_encoding", "connection_lost"})
 
 _DATABASE_RETRY_S = 2.0
+_AT_HAND_S = 0.1
 _TURN_S = 2.0
 """How long a slot is kept for a task whose turn has not come."""
 
@@ -131,7 +132,8 @@ class Extract:
             return None
         # The caller's own time limit is for the page, not for the host's wish.
         tries_left = task.failures + 1 < self._settings.max_attempts
-        return max(sign.quiet_s, retry_delay(task)) if tries_left else None
+        # A moment early, to be at hand when the lane opens, which keeps to the wish itself.
+        return max(sign.quiet_s - _AT_HAND_S, retry_delay(task)) if tries_left else None
 
     def _with_wish(
         self, task: Task, failure: Failure, extraction: Extraction, sign: HostSign

@@ -94,7 +94,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A task as stored. `attempt` counts starts, `failures` those that ended in a retry, `losses`
     those whose worker died since the latest retry. `result_address` names its bytes in blobs.
     `retry_at`: when the host of a failed one may be asked again, if that is known. `gap_s`: seconds
-    that the lane of a running one keeps between two fetches."""
+    that the lane of a running one keeps between two fetches; `wait_s`: until that lane opens."""
 
     id: UUID
     account_id: int
@@ -123,6 +123,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     group_id: UUID | None = None
     retry_at: datetime | None = None
     gap_s: float = 0.0
+    wait_s: float = 0.0
 
 
 class HostSign(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,8 +20,11 @@ UPDATE lane SET proven = new.proven, streak = new.streak, recent = new.recent,
     END,
     next_at = CASE
         WHEN lane.next_at = 'infinity' THEN lane.next_at
+        -- A wish's end a little before: what is admitted then starts in time.
         WHEN new.open_until IS NOT NULL OR quiet_s > 0 THEN greatest(
-            new.open_until, lane.quiet_until, clock_timestamp() + make_interval(secs => quiet_s)
+            new.open_until,
+            greatest(lane.quiet_until, clock_timestamp() + make_interval(secs => quiet_s))
+            - interval '100 milliseconds'
         )
         WHEN lane.gap_s > 0 THEN lane.next_at
         ELSE least(lane.next_at, greatest(now(), lane.quiet_until))

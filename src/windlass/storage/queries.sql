@@ -91,7 +91,9 @@ FROM unnest($1::text[], $2::int[], $3::double precision[], $4::text[], $5::boole
 LEFT JOIN robots ON robots.lane = new.key
 ORDER BY key
 ON CONFLICT (key) DO UPDATE SET
-    next_at = greatest(now(), lane.open_until, lane.quiet_until, lane.turn_at)
+    next_at = greatest(
+        now(), lane.open_until, lane.quiet_until - interval '100 milliseconds', lane.turn_at
+    )
 WHERE lane.next_at = 'infinity';
 
 -- name: set_lane_limits
@@ -281,7 +283,8 @@ WHERE waiting.lane IS NOT NULL AND (lane.key IS NULL OR lane.next_at = 'infinity
 
 -- name: claim_tasks
 -- A worker starts tasks. A task found running was lost by the worker before; that is recorded. One
--- whose lane was closed since it was admitted, or has others' turns before its own, waits again.
+-- whose lane was closed since it was admitted, or has others' turns before its own, waits again; if
+-- that ends in a moment (wait_s), it may as well wait where it is.
 WITH old AS (
     SELECT id, lane, state, attempt, worker, started_at, modified_at FROM task
     WHERE id = ANY($1::uuid[]) AND state IN ('admitted', 'running')
@@ -295,7 +298,7 @@ WITH old AS (
     FROM old LEFT JOIN lane ON lane.key = old.lane
 ), early AS (
     SELECT id, lane, not_before FROM paced
-    WHERE state = 'admitted' AND not_before > clock_timestamp()
+    WHERE state = 'admitted' AND not_before > clock_timestamp() + interval '200 milliseconds'
 ), returned AS (
     UPDATE task SET state = 'waiting', modified_at = clock_timestamp()
     FROM early WHERE task.id = early.id
@@ -318,7 +321,8 @@ RETURNING task.id, task.account_id, account.name AS account, task.kind, task.api
     task.modified_at, task.started_at, task.deadline_s, task.status_code, task.failure_code,
     task.failure_message, task.result_address, task.result_expired, task.listed, task.lane,
     task.priority, task.delivery, task.parent_id, task.group_id, NULL::timestamptz AS retry_at,
-    paced.gap_s;
+    paced.gap_s,
+    greatest(extract(epoch FROM paced.not_before - clock_timestamp()), 0)::double precision AS wait_s;
 
 -- name: settle
 -- A durable commit of nothing: all that was committed before is on the disk with it.

@@ -71,6 +71,7 @@ def to_task(row: Any) -> Task:
         group_id=row["group_id"],
         retry_at=row["retry_at"],
         gap_s=row["gap_s"],
+        wait_s=row["wait_s"],
     )
 
 

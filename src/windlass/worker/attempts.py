@@ -154,6 +154,8 @@ class Attempts:
         try:
             # The kind keeps its own deadline and says more; this one is for kinds that hang.
             async with asyncio.timeout(task.deadline_s + _HANGS_S):
+                if task.wait_s:
+                    await asyncio.sleep(task.wait_s)
                 return await kind.handle(task)
         except TimeoutError:
             failure = Failure.of(RequestTimeout(f"no result within {task.deadline_s:g} s"))

@@ -39,5 +39,5 @@ SELECT task.id, task.account_id, account.name AS account, task.kind, task.api,
     task.delivery, task.parent_id, task.group_id,
     CASE WHEN task.state = 'failed' AND task.run_at > task.finished_at THEN task.run_at END
         AS retry_at,
-    0::double precision AS gap_s
+    0::double precision AS gap_s, 0::double precision AS wait_s
 FROM task JOIN account ON account.id = task.account_id;
