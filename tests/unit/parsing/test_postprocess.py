@@ -325,7 +325,7 @@ def test_a_megabyte_is_read_in_a_moment(name: str) -> None:
 
 # --------------------------------------------------------------------- anything on anything
 
-SPECS = st.deferred(
+SPECS: st.SearchStrategy[dict[str, Any]] = st.deferred(
     lambda: (
         st.sampled_from(
             [{"type": name} for name in ("url", "country", "string", "trim", "lowercase")]
@@ -392,7 +392,7 @@ def test_anything_is_made_into_json_within_bounds(spec: Any, value: Any, languag
 def _nulls_stay(spec: dict[str, Any]) -> bool:
     if spec["type"] == "sequence":
         return all(map(_nulls_stay, spec["sequence"]))
-    return spec["type"] != "boolean" or spec["condition"] != "exists"
+    return bool(spec["type"] != "boolean" or spec["condition"] != "exists")
 
 
 @quick
