@@ -15,6 +15,7 @@ import pytest
 from lxml import html
 
 from tests.support.delivering import Delivering, delivering
+from tests.support.documents import ROOT, fenced
 from tests.support.s3 import S3
 from tests.support.server import WindlassServer
 from tests.support.sites import Site
@@ -26,46 +27,10 @@ MANUAL = "postgresql-doc-15"
 
 
 def manual_agent(site: Site) -> dict[str, Any]:
-    """An agent for one page of the manual."""
-    return {
-        "name": "manual_page",
-        "display_name": "Page of the PostgreSQL manual",
-        "vertical": "Documentation",
-        "entity_type": "Page",
-        "input_properties": [
-            {
-                "name": "page",
-                "required": True,
-                "description": "The page's name, without .html.",
-                "rules": ["pattern: ^[a-z0-9-]+$"],
-                "examples": ["ddl-basics"],
-            }
-        ],
-        "url": site.base + "{page}.html",
-        "parser": {
-            "title": {"selector": "title"},
-            "heading": {
-                "type": "terminal",
-                "selector": {"type": "css", "css_selector": "h1.title, h2.title"},
-                "extractor": {"type": "text"},
-            },
-            "keywords": {
-                "type": "terminal_list",
-                "selector": {"type": "css", "css_selector": "code.literal"},
-                "extractor": {"type": "text"},
-            },
-            "next": {
-                "type": "terminal",
-                "selector": {"type": "css", "css_selector": "link[rel='next']"},
-                "extractor": {"type": "attr", "attr": "href", "post_processor": {"type": "url"}},
-            },
-        },
-        "output_schema": {"title": {"type": "string"}, "heading": {"type": "string"}},
-        "sample": {
-            "params": {"page": "ddl-basics"},
-            "expected": {"title": "5.1.\u00a0Table Basics"},
-        },
-    }
+    """The agent of docs/agents.md, for a site on loopback."""
+    text = fenced(ROOT / "docs" / "agents.md", "json agent")
+    document: dict[str, Any] = json.loads(text.replace("http://manual.test/", site.base))
+    return document
 
 
 def agents(server: WindlassServer, *arguments: str) -> CompletedProcess[str]:
