@@ -1,4 +1,4 @@
-"""A search backend on loopback in SearXNG's JSON format, which misbehaves as queries say.
+"""A search backend on loopback that answers in SearXNG's JSON format, and misbehaves as told.
 
 The field names are those of SearXNG's own answers. "slow", "429", "later", "broken", "html",
 "empty", "silent", "500", "403" and "elsewhere" as a query are what the answer is like.

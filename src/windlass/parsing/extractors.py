@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from windlass.html.dom import Element, attribute_of, markup_of, pieces_of, text_of
 from windlass.html.grid import grid_of
 from windlass.model.recipe import (
@@ -27,6 +25,7 @@ from windlass.parsing.faults import Spot
 from windlass.parsing.jsonpath import Item
 from windlass.parsing.patterns import compile_pattern
 from windlass.parsing.postprocess import compile_post
+from windlass.parsing.postprocess.texts import as_text
 from windlass.parsing.run import Context, Run
 from windlass.parsing.selectors import read_path
 
@@ -52,9 +51,9 @@ def _text(spec: TextOf, spot: Spot) -> Reader:
 
     def read(context: Context, run: Run) -> Any:
         if isinstance(context, Item):
-            text = _as_text(context.value)
-            if text is None:
+            if context.value is None:
                 return None
+            text = as_text(context.value)
         elif separator is None:
             text = text_of(context)
         else:
@@ -71,12 +70,6 @@ def _text(spec: TextOf, spot: Spot) -> Reader:
         return None if found is None else found.group(1 if pattern and pattern.groups else 0)
 
     return read if pattern is None else search
-
-
-def _as_text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return msgspec.json.encode(value).decode()
 
 
 def _attr(spec: AttrOf, spot: Spot) -> Reader:

@@ -198,7 +198,8 @@ class RecipeReader:
         given: dict[str, Any] = {}
         whole = True
         for name, field in fields.items():
-            at = next((key for key in (name, *aliases) if value.get(key) is not None), name)
+            keys = (name, *(alias for alias, meant in aliases.items() if meant == name))
+            at = next((key for key in keys if value.get(key) is not None), name)
             item = value.get(at, _ABSENT)
             if item is _ABSENT or (item is None and field.type is not Any):
                 if field.required:

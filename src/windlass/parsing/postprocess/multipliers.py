@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -106,14 +105,20 @@ def multipliers_of(locale: Locale | None) -> Multipliers:
 
 def _of_cldr(locale: Locale) -> Iterator[tuple[str, int, bool]]:
     """Word, power of ten and whether a space goes before it."""
-    styles = locale.compact_decimal_formats
-    tables = [plurals for style in styles for plurals in styles[style].values()]
-    for power, pattern in chain.from_iterable(plurals.items() for plurals in tables):
-        text = str(getattr(pattern, "pattern", pattern)).replace("'", "")
-        found = _PATTERN.fullmatch(text.split(";")[0].strip())
+    for power, pattern in _patterns(locale):
+        found = _PATTERN.fullmatch(pattern)
         word = found and found["word"].strip("\u200f\u200e ").removesuffix(".")
         if found and word and word not in _EAST_ASIAN:
             yield word, len(power) - len(found["zeros"]), bool(found["space"])
+
+
+def _patterns(locale: Locale) -> Iterator[tuple[str, str]]:
+    """Powers of ten, written out, and how numbers of that size are shortened."""
+    styles = locale.compact_decimal_formats
+    for plurals in (plural for style in styles for plural in styles[style].values()):
+        for power, pattern in plurals.items():
+            text = str(getattr(pattern, "pattern", pattern)).replace("'", "")
+            yield power, text.split(";")[0].strip()
 
 
 def _key(word: str) -> str:
