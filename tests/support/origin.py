@@ -45,8 +45,9 @@ class Seen:
 class Origin(HttpDouble):
     """The site. `delay_s` is how long every page takes; `hold` makes pages wait for `release`.
 
-    /page/TOKEN a page · /leaf a page without links · /echo what was sent, as JSON · /status/N · /redirect?to=&status=
-    /cookie?name=&value= · /size/BYTES · /hang never answers · /cut half of what it promised
+    /page/TOKEN a page · /leaf a page without links · /echo what was sent, as JSON · /status/N
+    /redirect?to=&status= · /cookie?name=&value= · /size/BYTES · /hang never answers
+    /cut half of what it promised
     """
 
     delay_s: float = 0.0
