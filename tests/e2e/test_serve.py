@@ -122,6 +122,7 @@ def test_the_key_is_kept_for_its_owner_only_and_stays_the_same(server: WindlassS
     assert server.api_key == key
 
 
+@pytest.mark.alone
 def test_a_second_start_takes_less_than_three_seconds(server: WindlassServer) -> None:
     # The best of three: the machine may have something else to do.
     assert min(server.restart() for _ in range(3)) < 3

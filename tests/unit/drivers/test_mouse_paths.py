@@ -6,7 +6,7 @@ import math
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windlass.drivers.browser.mouse import Point, path
@@ -56,6 +56,7 @@ def test_steps_bound_curves_too(strategy: MouseStrategy) -> None:
     assert len(path(START, END, strategy, 8, Random(1))) <= 8
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(STRATEGIES),
     st.tuples(st.floats(-2000, 20_000), st.floats(-2000, 20_000)),
