@@ -324,9 +324,7 @@ async def test_two_crawls_of_one_host_keep_its_crawl_delay_together(
             assert (await crawler.ended(second)).total == 3
             times = site.times()
             assert len(times) == 7
-            # One that is late on a busy machine comes nearer to the next, but not before its turn.
-            assert times[-1] - times[0] > 6 * 0.45
-            assert min(b - a for a, b in pairwise(times)) > 0.25
+            assert min(b - a for a, b in pairwise(times)) > 0.48
 
 
 async def test_pages_that_only_a_sitemap_names_are_found_through_nested_indexes(
