@@ -38,7 +38,8 @@ ARTICLE = f"""<!DOCTYPE html><html lang="en"><head><title>Bridge opens | Daily</
 <article><h1>Bridge opens</h1><p>{WORDS * 3}</p><img src="one.jpg"><p>{WORDS * 3}</p>
 <p>{WORDS * 2}</p></article><footer>Imprint</footer></body></html>"""
 PLAIN_ARTICLE = f"""<html><head><title>Plain</title><meta name="author" content="Bob">
-<script type="application/ld+json">{{this is not JSON</script></head><body><main><h1>Plain story</h1>
+<script type="application/ld+json">{{this is not JSON</script></head>
+<body><main><h1>Plain story</h1>
 <time datetime="2026-01-05">5 Jan</time><p>{WORDS * 4}</p><p>{WORDS * 4}</p></main></body></html>"""
 PRODUCT_LD = {
     "@context": "https://schema.org",
