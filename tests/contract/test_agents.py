@@ -344,6 +344,12 @@ def test_a_bad_input_refuses_the_batch_at_its_place(world: World, shop: str) -> 
     }
 
 
+def test_an_input_without_any_parameter_lacks_what_the_agent_needs(world: World, shop: str) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        world.client.agent.run_batch(inputs=[{}], shared_inputs={"agent": shop})
+    assert errors_of(caught) == {"/inputs/0/params": "must have required property 'token'"}
+
+
 @pytest.mark.parametrize(
     ("body", "path"),
     [

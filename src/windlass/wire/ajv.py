@@ -33,7 +33,7 @@ def components(kinds: Sequence[type]) -> tuple[list[dict[str, Any]], dict[str, A
 
 def _typed(node: Any) -> Any:
     """The schema with the type of enums told: all of ours are strings."""
-    if isinstance(node, list):
+    if isinstance(node, list | tuple):
         return [_typed(item) for item in node]
     if not isinstance(node, dict):
         return node

@@ -299,7 +299,8 @@ class AgentInputs:
         if body is None or len(reading.problems) > known:
             return None
         merged = {**shared, **own, "agent": self.agent, "params": {**ours, **mine}}
-        whole = msgspec.convert(merged, AgentInput)
+        rest = {name: merged[name] for name in ("localization", "formats") if name in merged}
+        whole = msgspec.convert(rest, AgentInput)
         return AgentCall(
             agent=self.agent,
             params=_without_options(merged["params"]),

@@ -122,7 +122,7 @@ def read_agent_query(query: Mapping[str, str]) -> AgentQuery:
     for name in ("limit", "offset"):
         if re.fullmatch(r"-?[0-9]{1,18}", known.get(name, "")):
             known[name] = int(known[name])
-    return read_values({name: value for name, value in known.items() if value != ""}, AgentQuery)
+    return read_values(known, AgentQuery)
 
 
 def chosen(agents: Sequence[AgentSummary], query: AgentQuery) -> list[AgentSummary]:
