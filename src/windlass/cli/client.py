@@ -18,6 +18,7 @@ import msgspec
 
 from windlass import errors
 from windlass.errors import EngineError, ServerUnreachable, WindlassError
+from windlass.net.bodies import read_whole
 from windlass.server.banner import base_url
 from windlass.server.credentials import stored_key
 from windlass.settings import Settings, load
@@ -88,13 +89,10 @@ class Client:
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
-    parts, size = [], 0
-    async for part in response.content.iter_any():
-        parts.append(part)
-        size += len(part)
-        if size > ANSWER_LIMIT_BYTES:
-            raise EngineError(f"the answer is larger than {ANSWER_LIMIT_BYTES} bytes")
-    return b"".join(parts)
+    raw = await read_whole(response.content, ANSWER_LIMIT_BYTES)
+    if raw is None:
+        raise EngineError(f"the answer is larger than {ANSWER_LIMIT_BYTES} bytes")
+    return raw
 
 
 def settings_of(data: Path | None) -> Settings:

@@ -7,15 +7,16 @@ not, so redirects are not followed. Used by the backends.
 from __future__ import annotations
 
 import asyncio
-import email.utils
-import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import msgspec
 
 from windlass.errors import SearchFailed
+from windlass.net.bodies import read_whole
+from windlass.net.retry_after import parse_retry_after
 
 _LIMIT_BYTES = 5_000_000
 _LONGEST_WAIT_S = 3600.0
@@ -65,13 +66,10 @@ class Asking:
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
-    parts, size = [], 0
-    async for part in response.content.iter_any():
-        parts.append(part)
-        size += len(part)
-        if size > _LIMIT_BYTES:
-            raise SearchFailed(f"The search backend's answer is larger than {_LIMIT_BYTES} bytes")
-    return b"".join(parts)
+    raw = await read_whole(response.content, _LIMIT_BYTES)
+    if raw is None:
+        raise SearchFailed(f"The search backend's answer is larger than {_LIMIT_BYTES} bytes")
+    return raw
 
 
 def _refusal(status: int, retry_after: str) -> SearchFailed:
@@ -91,12 +89,5 @@ def _refusal(status: int, retry_after: str) -> SearchFailed:
 
 
 def _seconds(retry_after: str) -> float:
-    """Seconds of a Retry-After header (RFC 9110, 10.2.3), 0 if it says none."""
-    text = retry_after.strip()
-    if text.isdecimal():
-        return min(float(text[:6]), _LONGEST_WAIT_S)
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return 0.0
-    return min(max(moment.timestamp() - time.time(), 0.0), _LONGEST_WAIT_S)
+    """Seconds to wait for, within bounds; 0 if the header says none."""
+    return min(parse_retry_after(retry_after, datetime.now(UTC)) or 0.0, _LONGEST_WAIT_S)
