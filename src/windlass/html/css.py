@@ -163,28 +163,13 @@ class _Reader:
 
     def _attribute(self) -> None:
         begin = self._at
-        end = self._end_of_attribute()
+        end = self._end_of("]")
         text = self._source[begin:end]
         if unequal := _NOT_EQUAL.match(text):
             self._written.append(f":not([{unequal[1]}={text[unequal.end() :]})")
         else:
             self._written.append(text)
         self._at = end
-
-    def _end_of_attribute(self) -> int:
-        quote, place = "", self._at + 1
-        while place < len(self._source):
-            here = self._source[place]
-            if here == "\\":
-                place += 1
-            elif quote:
-                quote = "" if here == quote else quote
-            elif here in "\"'":
-                quote = here
-            elif here == "]":
-                return place + 1
-            place += 1
-        raise CssError("expected ']'")
 
     # ------------------------------------------------------------ pseudo-classes
 
@@ -209,7 +194,7 @@ class _Reader:
 
     def _function(self, begin: int, name: str) -> None:
         if name not in _SELECTING:
-            end = self._end_of_arguments()
+            end = self._end_of(")", "(")
             self._written.append(self._source[begin:end])
             self._at = end
             return
@@ -224,9 +209,9 @@ class _Reader:
         self._compound = outer
         self._depth -= 1
 
-    def _end_of_arguments(self) -> int:
-        """Where the parentheses that open here close again."""
-        quote, open_ones, place = "", 0, self._at
+    def _end_of(self, closing: str, opening: str = "") -> int:
+        """Where what opens here closes again; what opens in it counts if it is named."""
+        quote, depth, place = "", 1, self._at + 1
         while place < len(self._source):
             here = self._source[place]
             if here == "\\":
@@ -235,17 +220,17 @@ class _Reader:
                 quote = "" if here == quote else quote
             elif here in "\"'":
                 quote = here
-            elif here == "(":
-                open_ones += 1
-            elif here == ")":
-                open_ones -= 1
-                if not open_ones:
+            elif here == opening:
+                depth += 1
+            elif here == closing:
+                depth -= 1
+                if not depth:
                     return place + 1
             place += 1
-        raise CssError("expected ')'")
+        raise CssError(f"expected '{closing}'")
 
     def _contains(self, name: str) -> None:
-        end = self._end_of_arguments()
+        end = self._end_of(")", "(")
         texts = _texts(self._source[self._at + 1 : end - 1])
         if not texts:
             raise CssError(f":{name}() needs a text in quotes, or several with commas between")

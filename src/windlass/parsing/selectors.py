@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from windlass.html.css import CssError
-from windlass.html.dom import Element, XPathError, css, parent_of, xpath
+from windlass.html.dom import Dom, Element, Node, XPathError, css, parent_of, xpath
 from windlass.model.recipe import (
     Chain,
     Css,
@@ -26,11 +26,13 @@ from windlass.parsing.faults import Spot
 from windlass.parsing.jsonpath import Item, JsonPath, PathSyntaxError, json_path
 from windlass.parsing.run import Context, Run
 
+Every = Callable[[Context, Run], list[Any]]
+
 
 class Finder(NamedTuple):
     """A compiled selector: everything it finds from a context, in order, or only the first."""
 
-    every: Callable[[Context, Run], list[Any]]
+    every: Every
     first: Callable[[Context, Run], Any]
 
 
@@ -45,12 +47,25 @@ _HERE = Finder(lambda context, run: [context], lambda context, run: context)
 _NOTHING = Finder(lambda context, run: [], lambda context, run: None)
 
 
-def _of_every(every: Callable[[Context, Run], list[Any]]) -> Finder:
+def _of_every(every: Every) -> Finder:
     def first(context: Context, run: Run) -> Any:
         found = every(context, run)
         return found[0] if found else None
 
     return Finder(every, first)
+
+
+def _elements(select: Callable[[Dom, Node], list[Element]]) -> Every:
+    def every(context: Context, run: Run) -> list[Any]:
+        place = run.dom_of(context)
+        if place is None:
+            return []
+        run.look()
+        found = select(*place)
+        run.spend(len(found) + 1)
+        return found
+
+    return every
 
 
 def _css(spec: Css, spot: Spot) -> Finder:
@@ -61,22 +76,13 @@ def _css(spec: Css, spot: Spot) -> Finder:
         (spot / "css_selector").wrong(wrong, "format", {"format": "css"})
         return _NOTHING
 
-    def every(context: Context, run: Run) -> list[Any]:
-        place = run.dom_of(context)
-        if place is None:
-            return []
-        run.look()
-        found = place[0].select(place[1], selector)
-        run.spend(len(found) + 1)
-        return found
-
     def first(context: Context, run: Run) -> Any:
         place = run.dom_of(context)
         run.spend(1)
         run.look()
         return None if place is None else place[0].first(place[1], selector)
 
-    return Finder(every, first)
+    return Finder(_elements(lambda dom, node: dom.select(node, selector)), first)
 
 
 def _xpath(spec: XPath, spot: Spot) -> Finder:
@@ -87,16 +93,7 @@ def _xpath(spec: XPath, spot: Spot) -> Finder:
         (spot / "path").wrong(wrong, "format", {"format": "xpath"})
         return _NOTHING
 
-    def every(context: Context, run: Run) -> list[Any]:
-        place = run.dom_of(context)
-        if place is None:
-            return []
-        run.look()
-        found = query.select(*place)
-        run.spend(len(found) + 1)
-        return found
-
-    return _of_every(every)
+    return _of_every(_elements(query.select))
 
 
 def read_path(text: str, spot: Spot) -> JsonPath:
