@@ -1,6 +1,6 @@
 """The suite that every plain driver passes: one behaviour a test, on sites that misbehave.
 
-What only some can do is switched by capability. Hostile answers and the site are in badsite.py.
+What only one can do is asked of that one. Hostile answers and the site are in badsite.py.
 """
 
 from __future__ import annotations
@@ -735,20 +735,18 @@ async def test_a_handshake_that_stalls_times_out(make: Make) -> None:
         assert time.monotonic() - start < 3
 
 
-# ---------------------------------------------------------------- by capability
+# ---------------------------------------------------------------- what only one does
 
 
-def needs(driver: Driver, capability: str) -> None:
-    """Skips a test of what the driver does not claim to do."""
-    if capability not in driver.capabilities:
-        pytest.skip(f"no {capability}")
+impersonating = pytest.mark.parametrize("name", ["vx6-stealth"])
+"""Marks tests of what only this driver does."""
 
 
+@impersonating
 @pytest.mark.parametrize("browser", ["chrome", "firefox", "ios"])
 async def test_http2_is_spoken_with_the_browsers_settings_and_order(
     make: Make, authority: Authority, monkeypatch: pytest.MonkeyPatch, browser: str
 ) -> None:
-    needs(make(), "http2")
     look: Any = {"os": "ios"} if browser == "ios" else {"browser": browser}
     context = authority.context("DNS:localhost", alpn=("h2", "http/1.1"))
     with trusted(authority, monkeypatch):
@@ -779,11 +777,11 @@ async def test_http2_that_is_not_offered_is_told(driver: Driver, site: BadSite) 
     assert "HTTP/1.1" in page.warnings[0]
 
 
+@impersonating
 @pytest.mark.parametrize("cut", ["reset", "close"])
 async def test_an_http2_body_that_is_cut_is_kept_as_a_part(
     make: Make, authority: Authority, monkeypatch: pytest.MonkeyPatch, cut: str
 ) -> None:
-    needs(make(), "http2")
     context = authority.context("DNS:localhost", alpn=("h2",))
     with trusted(authority, monkeypatch):
         async with Http2Site(body=b"x" * 10_000, cut=cut).serving(context) as one:
@@ -793,10 +791,10 @@ async def test_an_http2_body_that_is_cut_is_kept_as_a_part(
     assert page.body == b"x" * 5_000
 
 
+@impersonating
 async def test_http2_bodies_arrive_both_ways_and_connections_are_shared(
     make: Make, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needs(make(), "http2")
     context = authority.context("DNS:localhost", alpn=("h2",))
     with trusted(authority, monkeypatch):
         async with Http2Site(body=b"y" * 900_000).serving(context) as one:
@@ -812,8 +810,8 @@ async def test_http2_bodies_arrive_both_ways_and_connections_are_shared(
             assert one.connections <= 4
 
 
+@impersonating
 async def test_the_handshake_is_that_of_the_browser_asked_for(make: Make) -> None:
-    needs(make(), "impersonate")
     looks: list[dict[str, Any]] = [
         {},
         {"browser": "firefox"},
@@ -839,8 +837,8 @@ async def test_the_handshake_is_that_of_the_browser_asked_for(make: Make) -> Non
     assert len({hello.ciphers for hello in (chrome, firefox, safari)}) == 3
 
 
+@impersonating
 async def test_an_unknown_version_gets_the_closest_and_a_warning(make: Make, site: BadSite) -> None:
-    needs(make(), "impersonate")
     page = await get(make(), site.url("echo"), emulation=Emulation(browser_version="121"))
     assert page.warnings == ("chrome 121 requested, 120 used: the closest fingerprint known",)
     said = json.loads(page.body)

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 class Driver(Protocol):
     """Fetches pages. Safe for many concurrent fetches; one instance per process."""
 
-    capabilities: frozenset[str]
-    """What it honours: "http2", "impersonate", "render", "actions", "capture", "screenshot"."""
-
     async def fetch(self, request: ExtractRequest, session: CookieJar) -> Page:
         """The final answer for `request.url`, redirects followed, at most the byte cap.
 

@@ -46,8 +46,6 @@ class HttpDriver:
     `resolve` stands in for the machine's name servers (tests).
     """
 
-    capabilities: frozenset[str] = frozenset()
-
     def __init__(
         self,
         settings: Settings,

@@ -61,8 +61,6 @@ _BEFORE_LENGTH = 2
 class ImpersonatingDriver:
     """Fetches pages with a browser's fingerprint. One instance serves many fetches at once."""
 
-    capabilities: frozenset[str] = frozenset({"http2", "impersonate"})
-
     def __init__(
         self,
         settings: Settings,

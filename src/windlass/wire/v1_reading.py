@@ -56,11 +56,6 @@ class Reading:
                 )
             )
 
-    def unsupported(self, where: Steps, feature: str, needs: str) -> None:
-        """Notes a documented option that this server cannot honour."""
-        message = f"needs {needs}, which this server does not offer"
-        self.wrong(where, message, "unsupported", {"feature": feature})
-
     def warn(self, note: str) -> None:
         """Notes something that callers should know but that refuses nothing."""
         self.warnings.append(note)
