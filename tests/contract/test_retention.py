@@ -13,7 +13,6 @@ from tests.support.origin import Origin
 from tests.support.sdk import finished
 from tests.support.waiting import eventually
 
-DAY_S = 86400
 TTL_DAYS = 7
 
 

@@ -25,8 +25,6 @@ from windlass.model.render import (
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-DONE = (Wait(duration_ms=1),)
-
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[StageSite]:
