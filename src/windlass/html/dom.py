@@ -1,6 +1,6 @@
 """One page to select from: CSS, XPath, text and markup of one parsed tree (contract 7.8).
 
-Used by parsing/ inside page-reading processes; `css` and `xpath_query` also where recipes are
+Used by parsing/ inside page-reading processes; `css` and `xpath` also where recipes are
 checked. The tree is as the page has it: views for readers (tree.py) change theirs and keep their
 own.
 """

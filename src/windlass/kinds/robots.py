@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
 
 from windlass.errors import TargetError
 from windlass.kinds import Context
@@ -34,7 +33,7 @@ class RobotsKeeper:
         self._turns = context.turns
         self._extractor = context.extractor
         self._remembered: dict[str, tuple[KeptRobots, float]] = {}
-        self._anything = KeptRobots(Robots(self._agent, "absent"), datetime.min.replace(tzinfo=UTC))
+        self._anything = KeptRobots(Robots(self._agent, "absent"))
         self._asking: dict[str, asyncio.Lock] = {}
 
     async def of(self, url: str) -> KeptRobots:

@@ -261,7 +261,7 @@ SELECT EXISTS (
 
 -- name: read_robots
 -- What a host asked of robots when it was last asked.
-SELECT rules, fetched_at, expires_at > now() AS fresh,
+SELECT rules, expires_at > now() AS fresh,
     coalesce(extract(epoch FROM now() - unreachable_since), 0)::double precision AS unreachable_s
 FROM robots WHERE lane = $1 AND rules IS NOT NULL;
 
@@ -283,8 +283,7 @@ INSERT INTO robots (lane, rules, delay_s, fetched_at, expires_at, unreachable_si
 VALUES ($1, $2, $3, now(), now() + make_interval(secs => $4), CASE WHEN $5 THEN now() END)
 ON CONFLICT (lane) DO UPDATE SET rules = excluded.rules, delay_s = excluded.delay_s,
     fetched_at = excluded.fetched_at, expires_at = excluded.expires_at, asking_until = NULL,
-    unreachable_since = CASE WHEN $5 THEN coalesce(robots.unreachable_since, now()) END
-RETURNING fetched_at;
+    unreachable_since = CASE WHEN $5 THEN coalesce(robots.unreachable_since, now()) END;
 
 -- name: slow_lane
 -- A host asked for time between fetches, of which asking it was one: whoever fetches there keeps it.

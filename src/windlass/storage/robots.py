@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
@@ -14,12 +13,10 @@ _decoder = msgspec.json.Decoder(Robots)
 
 
 class KeptRobots(NamedTuple):
-    """What a host said last. `asked_at`: when it was
-    asked. `fresh`: it may be used without asking again. `unreachable_s`: for how long
-    its robots.txt could not be had."""
+    """What a host said last. `fresh`: it may be used without asking again. `unreachable_s`: for
+    how long its robots.txt could not be had."""
 
     robots: Robots
-    asked_at: datetime
     fresh: bool = True
     unreachable_s: float = 0.0
 
@@ -36,19 +33,17 @@ class RobotsRules:
         if row is None:
             return None
         robots = _decoder.decode(row["rules"])
-        return KeptRobots(robots, row["fetched_at"], row["fresh"], row["unreachable_s"])
+        return KeptRobots(robots, row["fresh"], row["unreachable_s"])
 
     async def keep(
         self, lane: str, robots: Robots, lifetime_s: float, *, unreachable: bool
     ) -> KeptRobots:
         """Keeps an answer; from now on the lane is as slow as the host asks."""
         rules, delay_s = msgspec.json.encode(robots).decode(), robots.crawl_delay_s or 0.0
-        row = await self._database.fetch_row(
-            "save_robots", lane, rules, delay_s, lifetime_s, unreachable
-        )
+        await self._database.execute("save_robots", lane, rules, delay_s, lifetime_s, unreachable)
         if delay_s:
             await self._database.execute("slow_lane", lane, delay_s)
-        return KeptRobots(robots, row["fetched_at"] if row else datetime.now(UTC))
+        return KeptRobots(robots)
 
     async def may_ask(self, lane: str, within_s: float) -> bool:
         """Whether to ask the host of a lane; otherwise another process does, for so long at
