@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.processes import read
 from tests.support.rendersite import STUBBORN, RenderSite
-from tests.support.waiting import eventually_async
+from tests.support.waiting import until
 from windlass.drivers.browser.driver import BrowserDriver
 from windlass.errors import BodyTooLarge, BrowserCrashed, BrowserMissing, RequestTimeout
 from windlass.model.page import Page
@@ -49,13 +49,6 @@ async def driver(tmp_path: Path) -> AsyncIterator[BrowserDriver]:
 
 def a_driver(data: Path, **settings: Any) -> BrowserDriver:
     return BrowserDriver(Settings(data=data, **settings), AddressGuard(LOOPBACK))
-
-
-async def until(claim: Callable[[], object], what: str) -> None:
-    async def probe() -> bool:
-        return bool(claim())
-
-    await eventually_async(probe, what, within_s=20)
 
 
 async def fetch(driver: BrowserDriver, url: str, **wish: Any) -> Page:
@@ -94,34 +87,20 @@ async def test_a_huge_document_is_cut(tmp_path: Path, site: RenderSite) -> None:
         await driver.aclose()
 
 
-async def test_a_killed_chromium_fails_its_pages_and_is_replaced(
-    driver: BrowserDriver, site: RenderSite
+@pytest.mark.parametrize("which", [0, 1], ids=["node", "chromium"])
+async def test_a_killed_process_fails_its_pages_and_is_replaced(
+    driver: BrowserDriver, site: RenderSite, which: int
 ) -> None:
     await fetch(driver, site.url("plain"))
     (first,) = driver.pool.browsers
     waiting = asyncio.create_task(fetch(driver, site.url("never")))
     await until(lambda: site.asked("never"), "the page is asked for")
     processes = first.processes()
-    os.kill(processes[1], signal.SIGKILL)
+    os.kill(processes[which], signal.SIGKILL)
     with pytest.raises(BrowserCrashed):
         await waiting
     assert b"Plain" in (await fetch(driver, site.url("plain"))).body
     assert first not in driver.pool.browsers
-    await until(lambda: not any(read(pid) for pid in processes), "all processes are gone")
-
-
-async def test_a_killed_node_process_fails_its_pages_and_is_replaced(
-    driver: BrowserDriver, site: RenderSite
-) -> None:
-    await fetch(driver, site.url("plain"))
-    (first,) = driver.pool.browsers
-    waiting = asyncio.create_task(fetch(driver, site.url("never")))
-    await until(lambda: site.asked("never"), "the page is asked for")
-    processes = first.processes()
-    os.kill(processes[0], signal.SIGKILL)
-    with pytest.raises(BrowserCrashed):
-        await waiting
-    assert b"Plain" in (await fetch(driver, site.url("plain"))).body
     await until(lambda: not any(read(pid) for pid in processes), "all processes are gone")
 
 

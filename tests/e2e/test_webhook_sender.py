@@ -10,7 +10,7 @@ import ipaddress
 import socket
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -21,7 +21,7 @@ import pytest
 from tests.support.driving import Trap, resolving
 from tests.support.receiver import Receiver, read_ledger, receiver_process, receiving, unaccepting
 from tests.support.tlssite import Authority, make_authority, trusted
-from tests.support.waiting import eventually_async
+from tests.support.waiting import until
 from windlass.net.resolving import Resolve
 from windlass.settings import Settings
 from windlass.storage.accounts import new_webhook_secret
@@ -472,15 +472,6 @@ async def test_idle_connections_are_closed_soon(receiver: Receiver, sender: Send
     await asyncio.gather(*(sender.send(post_to(receiver.url("ok"))) for _ in range(10)))
     assert own_connections(receiver) > 0
     await until(lambda: own_connections(receiver) == 0, "no connection is left")
-
-
-async def until(probe: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
-    """Returns when something is so."""
-
-    async def asked() -> bool:
-        return probe()
-
-    await eventually_async(asked, what, within_s=within_s)
 
 
 def own_connections(receiver: Receiver) -> int:

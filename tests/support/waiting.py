@@ -61,3 +61,12 @@ async def eventually_async(
         if time.monotonic() >= deadline:
             raise DeadlineError(f"not within {within_s:g} s: {what} (last seen: {value!r})")
         await asyncio.sleep(every_s)
+
+
+async def until(claim: Callable[[], object], what: str, *, within_s: float = 20.0) -> None:
+    """Returns when something that takes no awaiting to tell is so; else as `eventually`."""
+
+    async def probe() -> bool:
+        return bool(claim())
+
+    await eventually_async(probe, what, within_s=within_s)

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from uuid import UUID
 
 import pytest
 
+from tests.support.made_tasks import made_task
 from windlass.kinds.courtesy import Answered, sign_of_failure, sign_of_page
 from windlass.model.page import Failure
-from windlass.model.task import HostSign, State, Task
+from windlass.model.task import HostSign
 
 URL = "http://site.test/a"
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-TASK = Task(
-    id=UUID(int=1),
-    account_id=1,
-    account="main",
-    kind="extract",
-    api="extract",
-    state=State.RUNNING,
-    input="{}",
-    request="{}",
-    lane="web:site.test:80",
-    created_at=NOW,
-    modified_at=NOW,
-)
+TASK = made_task()
 
 
 def shown(

@@ -6,11 +6,11 @@ import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
 
 import msgspec
 import pytest
 
+from tests.support.made_tasks import made_task
 from windlass.errors import (
     ConnectionRefused,
     DatabaseUnavailable,
@@ -57,21 +57,8 @@ class World:
 
     async def handle(self, method: str, **changes: Any) -> Outcome:
         request = ExtractRequest(url=URL, method=method, session=Session(id="s"))  # type: ignore[arg-type]
-        task = Task(
-            id=UUID(int=1),
-            account_id=1,
-            account="main",
-            kind="extract",
-            api="extract",
-            state=State.RUNNING,
-            input="{}",
-            request=msgspec.json.encode(request).decode(),
-            lane="web:site.test:80",
-            created_at=NOW,
-            modified_at=NOW,
-            **{"attempt": 1} | changes,
-        )
-        return await self.kind.handle(task)
+        wish = msgspec.json.encode(request).decode()
+        return await self.kind.handle(made_task(**{"request": wish, "attempt": 1} | changes))
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])

@@ -5,34 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
 
 import msgspec
 import pytest
 
+from tests.support.made_tasks import made_task
 from windlass.errors import EngineError, RequestTimeout, WindlassError, WorkerLost
 from windlass.kinds.upload import UploadResult
 from windlass.kinds.webhook import SendWebhook
 from windlass.model.page import Failure
-from windlass.model.task import Outcome, State, Task
+from windlass.model.task import Outcome, State
 from windlass.settings import Settings
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-TASK = Task(
-    id=UUID(int=1),
-    account_id=1,
-    account="main",
-    kind="upload",
-    api="extract",
-    state=State.RUNNING,
-    input="{}",
-    request="{}",
-    lane="put:s3://lake",
-    attempt=4,
-    failures=3,
-    created_at=NOW,
-    modified_at=NOW,
-)
+TASK = made_task(kind="upload", lane="put:s3://lake", attempt=4, failures=3)
 
 
 @pytest.fixture(params=[UploadResult, SendWebhook])

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 import windlass.errors as errors
+from tests.support.made_tasks import made_task
 from windlass.errors import (
     AddressRefused,
     DatabaseUnavailable,
@@ -77,12 +78,8 @@ PAGE = Extraction(
 
 
 def task(state: State = State.SUCCEEDED, **changes: Any) -> Task:
-    made = Task(
+    made = made_task(
         id=ID,
-        account_id=1,
-        account="main",
-        kind="extract",
-        api="extract",
         state=state,
         lane="web:shop.test:443",
         input='{"url":"https://shop.test/p/1"}',

@@ -17,12 +17,13 @@ from nimble_python.types import (
 )
 from nimble_python.types import crawl_run_params as sdk
 
+from tests.support.made_tasks import made_task
 from windlass.errors import InvalidRequest
 from windlass.model.crawl import Crawl, CrawlNotes, CrawlPage, Holdup, StoppedFamily
 from windlass.model.delivery import Folder, Webhook
 from windlass.model.page import Failure
 from windlass.model.request import Place
-from windlass.model.task import State, Task
+from windlass.model.task import State
 from windlass.model.visit import Bounds
 from windlass.wire.v1_crawl_body import CrawlBody, CrawlWish, read_crawl
 from windlass.wire.v1_crawls import (
@@ -444,15 +445,11 @@ def test_lists_are_filtered_by_the_words_of_all_sources(word: str, state: State 
 
 
 def test_a_page_event_carries_its_task() -> None:
-    task = Task(
+    task = made_task(
         id=PAGE,
-        account_id=1,
-        account="main",
         kind="crawl_page",
-        api="extract",
         state=State.SUCCEEDED,
         input=json.dumps({"url": URL}),
-        request="{}",
         lane="web:docs.test",
         created_at=AT,
         modified_at=AT,

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from tests.support.made_tasks import made_task
 from windlass.model.delivery import Delivery, Upload, Webhook
 from windlass.model.page import Extraction, Failure
 from windlass.model.request import ExtractRequest
@@ -37,16 +38,11 @@ GUARANTEED = {
 
 
 def task(state: State = State.SUCCEEDED, **changes: Any) -> Task:
-    made = Task(
+    made = made_task(
         id=ID,
-        account_id=1,
-        account="main",
-        kind="extract",
-        api="extract",
         state=state,
         lane="web:shop.test:443",
         input='{"url":"https://shop.test/p/1"}',
-        request="{}",
         created_at=NOW,
         modified_at=LATER,
         status_code=200,
