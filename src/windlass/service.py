@@ -7,15 +7,11 @@ and from their own shapes; nothing here knows HTTP.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID, uuid4
 
-import asyncpg
 import msgspec
-import structlog
 
 from windlass.agents.builtins import builtins, summary_of
 from windlass.blobs import Blobs, open_blobs
@@ -61,24 +57,19 @@ from windlass.model.visit import Candidate
 from windlass.net.endpoints import web_lane
 from windlass.settings import Settings
 from windlass.storage.accounts import Accounts
-from windlass.storage.admission import Admission
 from windlass.storage.agents import Agents
-from windlass.storage.closedlanes import turn_away
 from windlass.storage.crawls import Crawls
 from windlass.storage.database import CONNECTION_ERRORS, Database, retrying
 from windlass.storage.deliveries import FIRST, Deliveries
 from windlass.storage.groups import Groups
+from windlass.storage.known_keys import KnownKeys
 from windlass.storage.maintenance import Maintenance
 from windlass.storage.outcomes import DONE_CHANNEL
+from windlass.storage.prompt_admission import PromptAdmission
 from windlass.storage.tasks import Tasks
 
-log = structlog.get_logger(__name__)
-
-_KEY_CACHE_S = 10.0
-_KEY_CACHE_SIZE = 10_000
 _WAIT_FLOOR_S = 1.0
 """How often a waiting call looks for itself, should a notification get lost."""
-_TOUCH_EVERY_S = 30.0
 _STATS_CACHE_S = 2.0
 _BATCH = "batch"
 _HIDDEN = DELIVERIES | (CRAWL_TASKS - {"crawl_page"})
@@ -102,15 +93,11 @@ class Service:
         self._crawls = Crawls(database, settings)
         self._deliveries = Deliveries(database)
         self._accounts = Accounts(database)
+        self._keys = KnownKeys(self._accounts)
         self._agents = Agents(database)
-        self._admission = Admission(database, settings)
+        self._admission = PromptAdmission(database, settings)
         self._maintenance = Maintenance(database, settings)
         self._waiting: dict[UUID, asyncio.Future[None]] = {}
-        self._keys: dict[bytes, tuple[Account, float]] = {}
-        self._used_keys: set[UUID] = set()
-        self._admit = asyncio.Event()
-        self._armed: list[str] = []
-        self._urgent: list[str] = []
         self._stats: tuple[Stats, float] | None = None
         self._background: list[asyncio.Task[None]] = []
 
@@ -121,8 +108,8 @@ class Service:
         service = cls(settings, database, open_blobs(settings))
         service._background = [
             asyncio.create_task(service._listen(), name="listen"),
-            asyncio.create_task(service._admit_accepted(), name="admit"),
-            asyncio.create_task(service._touch_keys(), name="touch-keys"),
+            asyncio.create_task(service._admission.run(), name="admit"),
+            asyncio.create_task(service._keys.note_use(), name="touch-keys"),
         ]
         return service
 
@@ -195,7 +182,7 @@ class Service:
         interactive = new.priority == Priority.INTERACTIVE
         if idempotency is not None:
             made = await self._groups.accept_task(new, idempotency)
-            self._arm([new.lane] if made == new.id else [])
+            self._admission.arm([new.lane] if made == new.id else [])
             return await self.get(account, made)
         if interactive:
             self._waiting[new.id] = asyncio.get_running_loop().create_future()
@@ -204,8 +191,10 @@ class Service:
         except BaseException:
             self._waiting.pop(new.id, None)
             raise
-        (self._urgent if interactive else self._armed).append(new.lane)
-        self._admit.set()
+        if interactive:
+            self._admission.hurry(new.lane)
+        else:
+            self._admission.arm([new.lane])
         return new.as_accepted(account.name, created_at)
 
     def _extraction(
@@ -240,12 +229,6 @@ class Service:
             group_id=group_id,
         )
 
-    def _arm(self, lanes: Iterable[str]) -> None:
-        """Has lanes looked at where something waits now."""
-        self._armed.extend(lanes)
-        if self._armed:
-            self._admit.set()
-
     async def wait(self, task: Task, timeout_s: float) -> Task:
         """The task once it has ended, or as it is after `timeout_s` seconds."""
         account = Account(task.account_id, task.account, UUID(int=0))
@@ -263,8 +246,7 @@ class Service:
                     return now
                 if now.state == State.QUEUED:
                     # Its lane was full before; it goes ahead of the backlog all the same.
-                    self._urgent.append(task.lane)
-                    self._admit.set()
+                    self._admission.hurry(task.lane)
                 if future.done():
                     future = asyncio.get_running_loop().create_future()
                     self._waiting[task.id] = future
@@ -304,7 +286,7 @@ class Service:
     async def cancel(self, account: Account, task_id: UUID) -> Task:
         """Ends a task that has not ended; a finished one stays as it is. Raises TaskNotFound."""
         task, lanes = await self._tasks.cancel(account, task_id)
-        self._arm(lanes)
+        self._admission.arm(lanes)
         if task.kind in _HIDDEN:  # never cancelled by themselves
             raise TaskNotFound
         return task
@@ -332,7 +314,7 @@ class Service:
         if group.id != group_id:
             found = [task async for tasks in self.batch_tasks(group) for task in tasks]
             return group, tuple(task for task in found if task is not None)
-        self._arm({task.lane for task in new})
+        self._admission.arm({task.lane for task in new})
         return group, tuple(task.as_accepted(account.name, group.created_at) for task in new)
 
     async def batch(self, account: Account, batch_id: UUID) -> Group:
@@ -352,7 +334,7 @@ class Service:
 
     async def cancel_batch(self, account: Account, batch_id: UUID) -> None:
         """Ends all tasks of a batch that have not ended. Raises GroupNotFound."""
-        self._arm(await self._groups.cancel(account, _BATCH, batch_id))
+        self._admission.arm(await self._groups.cancel(account, _BATCH, batch_id))
 
     # ------------------------------------------------------------ crawls
 
@@ -368,7 +350,7 @@ class Service:
         plan = msgspec.structs.replace(new.plan, deadline_s=timeout_s)
         new = msgspec.structs.replace(new, plan=plan)
         crawl, lanes = await self._crawls.accept(new, self._first_page(plan), idempotency)
-        self._arm(lanes)
+        self._admission.arm(lanes)
         return crawl
 
     def _first_page(self, plan: CrawlPlan) -> Candidate:
@@ -403,7 +385,7 @@ class Service:
 
     async def cancel_crawl(self, account: Account, crawl_id: UUID) -> None:
         """Ends a crawl and its pages that have not ended. Raises GroupNotFound."""
-        self._arm(await self._crawls.cancel(account, crawl_id))
+        self._admission.arm(await self._crawls.cancel(account, crawl_id))
 
     # ------------------------------------------------------------ agents
 
@@ -449,7 +431,7 @@ class Service:
 
         Raises NotFound or NotResendable.
         """
-        self._arm([await self._deliveries.resend(account, delivery_id)])
+        self._admission.arm([await self._deliveries.resend(account, delivery_id)])
         return await self._deliveries.get(account, delivery_id)
 
     async def resend_all(self, account: Account, wanted: Resending) -> Resent:
@@ -460,7 +442,7 @@ class Service:
         while True:
             done = await self._deliveries.resend_slice(account, wanted, position)
             count += len(done.lanes)
-            self._arm(set(done.lanes))
+            self._admission.arm(set(done.lanes))
             if done.position is None:
                 return Resent(count, more=False)
             if time.monotonic() > stop_at:
@@ -482,17 +464,7 @@ class Service:
 
     async def authenticate(self, key: str) -> Account:
         """Whose key this is. Raises Unauthorized. Revocation takes at most 10 seconds."""
-        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
-        now = time.monotonic()
-        known = self._keys.get(digest)
-        if known is not None and known[1] > now:
-            return known[0]
-        account = await self._accounts.find(key)
-        if len(self._keys) >= _KEY_CACHE_SIZE:
-            self._keys.clear()
-        self._keys[digest] = (account, now + _KEY_CACHE_S)
-        self._used_keys.add(account.key_id)
-        return account
+        return await self._keys.account_of(key)
 
     async def create_key(self, account: Account, name: str) -> tuple[KeyRecord, str]:
         """A new key for the account called `name`. Only the main account may; else NotFound."""
@@ -508,7 +480,7 @@ class Service:
         """Revokes a key. Only the main account may; else NotFound."""
         _require_administrator(account)
         await self._accounts.revoke(key_id)
-        self._keys.clear()
+        self._keys.forget()
 
     # ------------------------------------------------------------ state of the server
 
@@ -538,38 +510,6 @@ class Service:
             future = self._waiting.get(UUID(part))
             if future is not None and not future.done():
                 future.set_result(None)
-
-    async def _admit_accepted(self) -> None:
-        """Hands accepted tasks on at once where their lane is free; workers do the rest."""
-        while True:
-            await self._admit.wait()
-            self._admit.clear()
-            armed, urgent = self._armed, self._urgent
-            self._armed, self._urgent = [], []
-            try:
-                await self._admission.arm([*armed, *urgent])
-                await self._admit_urgent(urgent)
-                if armed:
-                    await self._admission.admit()
-            except (asyncpg.PostgresError, *CONNECTION_ERRORS) as error:
-                # The tasks are safe; a worker's recovery arms their lanes.
-                log.warning("admission_deferred", reason=repr(error), tasks=len(armed + urgent))
-
-    async def _admit_urgent(self, lanes: Sequence[str]) -> None:
-        """Hands on what somebody waits for; who asks for a host that is left alone is told so."""
-        if not lanes:
-            return
-        closed = (await self._admission.admit_interactive(lanes)).closed
-        if closed:
-            await turn_away(self._database, self._settings, closed)
-
-    async def _touch_keys(self) -> None:
-        while True:
-            await asyncio.sleep(_TOUCH_EVERY_S)
-            used, self._used_keys = self._used_keys, set()
-            if used:
-                with suppress(*CONNECTION_ERRORS):
-                    await self._accounts.used(list(used))
 
 
 def _require_administrator(account: Account) -> None:

@@ -22,7 +22,8 @@ def new_key() -> str:
     return "wl_" + secrets.token_urlsafe(32)
 
 
-def _hash(key: str) -> bytes:
+def digest_of(key: str) -> bytes:
+    """What is kept of a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -34,7 +35,7 @@ class Accounts:
 
     async def find(self, key: str) -> Account:
         """Whose key this is. Raises Unauthorized."""
-        row = await self._database.fetch_row("find_key", _hash(key))
+        row = await self._database.fetch_row("find_key", digest_of(key))
         if row is None:
             raise Unauthorized
         return Account(row["id"], row["name"], row["key_id"])
@@ -51,7 +52,7 @@ class Accounts:
             row = await self._database.fetch_row("ensure_account", account, durable=True)
         assert row is not None
         made = await self._database.fetch_row(
-            "insert_key", uuid4(), row["id"], _hash(text), text[:_SHOWN], durable=True
+            "insert_key", uuid4(), row["id"], digest_of(text), text[:_SHOWN], durable=True
         )
         assert made is not None
         return KeyRecord(made["id"], account, text[:_SHOWN], made["created_at"]), text
