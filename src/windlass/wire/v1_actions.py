@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from windlass.html.selectors import selector_fault
+from windlass.html.browser_selectors import selector_fault
 from windlass.model import render as ours
 from windlass.model.keys import KEYS
 from windlass.model.render import ACTION_TIMEOUT_MS, Action, LoadState

@@ -1,6 +1,7 @@
-"""Whether a CSS selector can be understood, before a page is there to try it on.
+"""Whether a browser will understand a CSS selector, before a page is there to try it on.
 
-Called by dialects at the door; it parses nothing but the selector, so it may run anywhere.
+Called by dialects at the door; it parses nothing but the selector, so it may run anywhere. The
+selectors of recipes are css.py's.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from windlass.html.selectors import LONGEST, selector_fault
+from windlass.html.browser_selectors import LONGEST, selector_fault
 
 GOOD = [
     "h1",
