@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -62,13 +63,12 @@ class ReadSitemaps:
             return Outcome(state=State.SUCCEEDED)
         if not await self._turns.take(task.lane, _TURN_S):
             return Outcome(state=State.QUEUED, counts=False)
-        source, *rest = left.sources
         try:
-            page = await self._extractor.fetch(source.url, _FETCHED_WITHIN_S)
+            page = await self._extractor.fetch(left.sources[0].url, _FETCHED_WITHIN_S)
         except TargetError as error:
             failure = Failure.of(error)
-            after = self._after(task, left, rest, [])
             sign = sign_of_failure(failure, _FETCHED_WITHIN_S, _FETCHED_WITHIN_S)
+            after = _after(task, left)
             return Outcome(state=State.FAILED, failure=failure, follow_ups=after, host=sign)
         sign = sign_of_page(
             task, Answered(page.url, page.status, page.headers, page.failure, time.monotonic())
@@ -78,16 +78,14 @@ class ReadSitemaps:
             refused = Failure.of(UnexpectedStatus(f"Unexpected status code {page.status}"))
             return Outcome(state=State.QUEUED, failure=refused, retry_in_s=delay_s, host=sign)
         found, more, is_one = await asyncio.to_thread(
-            _read, page, source, rules.frontier, rules.plan.limit
+            _read, page, left.sources[0], rules.frontier, rules.plan.limit
         )
-        if is_one and left.guesses:
-            rest = []
         may, may_not = allowed(self._robots, found)
         return Outcome(
             state=State.SUCCEEDED,
             status_code=page.status,
             visit=Visit(found=may, excluded=may_not),
-            follow_ups=self._after(task, left, rest, more),
+            follow_ups=_after(task, left, more, is_sitemap=is_one),
             host=sign,
         )
 
@@ -104,26 +102,28 @@ class ReadSitemaps:
         places = tuple(one for one in guessed(start) if robots.allows(one.url))
         return Left(places, guesses=True)
 
-    def _after(
-        self, task: Task, left: Left, rest: list[Source], more: list[Source]
-    ) -> tuple[NewTask, ...]:
-        read = left.read + 1
-        sources = tuple(dict.fromkeys((*rest, *more)))[: max(MAX_SITEMAPS - read, 0)]
-        if not sources:
-            return ()
-        remaining = Left(sources, left.guesses and not more, read)
-        request = msgspec.json.encode(remaining).decode()
-        crawl_id: UUID = task.group_id  # type: ignore[assignment]  # every such task has one
-        return (sitemaps_task(crawl_id, task.account_id, sources[0].url, request),)
-
     def give_up(self, task: Task, outcome: Outcome) -> Outcome:
         """Sitemaps have no result of their own; the others are read all the same."""
         left = self._decoder.decode(task.request)
-        after = self._after(task, left, list(left.sources[1:]), [])
-        return msgspec.structs.replace(outcome, follow_ups=after)
+        return msgspec.structs.replace(outcome, follow_ups=_after(task, left))
 
     async def aclose(self) -> None:
         """Nothing is open: the extractor belongs to the worker."""
+
+
+def _after(
+    task: Task, left: Left, more: Sequence[Source] = (), *, is_sitemap: bool = False
+) -> tuple[NewTask, ...]:
+    """The task for what is left once the first source is read, and for what it named."""
+    read = left.read + 1
+    rest = () if is_sitemap and left.guesses else left.sources[1:]
+    sources = tuple(dict.fromkeys((*rest, *more)))[: max(MAX_SITEMAPS - read, 0)]
+    if not sources:
+        return ()
+    remaining = Left(sources, left.guesses and not more, read)
+    request = msgspec.json.encode(remaining).decode()
+    crawl_id: UUID = task.group_id  # type: ignore[assignment]  # every such task has one
+    return (sitemaps_task(crawl_id, task.account_id, sources[0].url, request),)
 
 
 def _read(
