@@ -57,16 +57,14 @@ class Document(msgspec.Struct, frozen=True):
 class Documents:
     """Use `watch`."""
 
-    def __init__(
-        self, session: CDPSession, frame: str, wishes: tuple[Changes, Blocked, int]
-    ) -> None:
+    def __init__(self, session: CDPSession, wishes: tuple[Changes, Blocked, int]) -> None:
         self._session = session
         self._changes, self._blocked, self._max_redirects = wishes
         self._first = True
         self._moved = asyncio.Event()
         self._answers: set[asyncio.Task[None]] = set()
         self._chain: list[Redirect] = []
-        self.frame = frame
+        self.frame = ""
         """The main frame."""
         self.count = 0
         """Documents that the main frame had."""
@@ -84,11 +82,13 @@ class Documents:
         cls, session: CDPSession, changes: Changes, blocked: Blocked, max_redirects: int
     ) -> Documents:
         """Stops requests from now on; the page should not have begun to load."""
-        tree = await session.send("Page.getFrameTree")
-        frame = tree["frameTree"]["frame"]["id"]
-        documents = cls(session, frame, (changes, blocked, max_redirects))
+        documents = cls(session, (changes, blocked, max_redirects))
         session.on("Fetch.requestPaused", documents._on_paused)
-        await session.send("Fetch.enable", {"patterns": documents._patterns()})
+        told = await asyncio.gather(
+            session.send("Page.getFrameTree"),
+            session.send("Fetch.enable", {"patterns": documents._patterns()}),
+        )
+        documents.frame = told[0]["frameTree"]["frame"]["id"]
         return documents
 
     def _patterns(self) -> list[dict[str, str]]:

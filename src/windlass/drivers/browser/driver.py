@@ -128,7 +128,7 @@ class BrowserDriver:
         rendered = await take(stage, errand.request, tab.recorder)
         warnings = [*errand.warnings, *tab.dress.warnings, *navigation.warnings]
         warnings += rendered.warnings
-        document = await self._document(stage, rendered)
+        document = navigation.document or await self._document(stage, rendered)
         if document.stopped:
             warnings.append("the page was still busy: its scripts were stopped")
         body, body_type, failure = await self._body(tab, navigation, document)

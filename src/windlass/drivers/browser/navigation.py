@@ -12,7 +12,9 @@ from playwright.async_api import Error, Response
 from playwright.async_api import TimeoutError as LibraryTimeout
 
 from windlass.drivers.browser import dom
+from windlass.drivers.browser.dom import Serialised
 from windlass.drivers.browser.failures import is_interrupted, network_code, translated
+from windlass.drivers.browser.rendering import is_taken_at_once
 from windlass.drivers.browser.tab import Tab
 from windlass.drivers.redirects import Hop, resolved, without_fragment
 from windlass.drivers.refresh import MAX_DELAY_S
@@ -36,6 +38,8 @@ class Navigation:
         self.warnings: list[str] = []
         self.response: Response | None = None
         """The library's, for the body as it came; None if the page went on."""
+        self.document: Serialised | None = None
+        """The document as it was when it had loaded, if nothing is done with it any more."""
         self._tab = tab
         self._stage = tab.stage
         self._errand = errand
@@ -49,6 +53,7 @@ class Navigation:
             - self._stage.left_s()
             + self._stage.left_s(options.timeout_ms / 1000)
         )
+        self._stage.due = self._ends
 
     async def go(self, hop: Hop) -> None:
         """Loads the page and goes along where it sends its visitors. Raises TargetError."""
@@ -133,7 +138,7 @@ class Navigation:
         last = self._tab.documents.last
         content = next(iter(all_of(last.headers, "refresh")), "") if last else ""
         try:
-            content = content or await dom.refresh(self._stage)
+            content = content or await self._looked()
         except TimeoutError:
             self._stage.busy = True
         found = parse_refresh(content) if content else None
@@ -141,6 +146,12 @@ class Navigation:
             return "", 0.0
         target = resolved(self._stage.page.url, found.reference) or ""
         return (target if target.startswith(("http:", "https:")) else ""), found.delay_s
+
+    async def _looked(self) -> str:
+        if not is_taken_at_once(self._errand.request):
+            return await dom.refresh(self._stage)
+        content, self.document = await dom.glimpse(self._stage, self._stage.limit_bytes)
+        return content
 
     # ------------------------------------------------------------ what went wrong
 

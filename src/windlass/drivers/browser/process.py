@@ -20,6 +20,7 @@ from playwright.async_api import Browser, Error
 from windlass import launch
 from windlass.drivers.browser import folders, trees
 from windlass.drivers.browser.chromium import switches, unwanted_switches
+from windlass.drivers.browser.contexts import Contexts
 from windlass.drivers.browser.link import Link
 from windlass.errors import BrowserCrashed, EngineError
 
@@ -62,6 +63,7 @@ class BrowserProcess:
         self.retired = False
         """No new pages; ends with the last one open."""
         self.ended = link.ended
+        self.contexts = Contexts(browser)
         self._link = link
         self._folder = folder
         self._below: list[int] = []

@@ -36,6 +36,8 @@ class Stage:
         """Id of the main frame, known once its documents are watched."""
         self.busy = False
         """Whether the page was found not to answer."""
+        self.due = deadline
+        """When it should have loaded, in the loop's time: from then on it gets little patience."""
         self._loading: Loading | None = None
         self._session: CDPSession | None = None
 
