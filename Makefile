@@ -51,6 +51,10 @@ soak: setup-test ## the faults at full size
 bench: setup-test ## how fast, how much, beside peers (ARGS: accept pages peers …, webhooks uploads dead …)
 	@exec .venv/bin/python -m bench $(ARGS)
 
+.PHONY: bench-render
+bench-render: setup-test ## how fast are pages rendered, beside Playwright and Crawl4AI? (ARGS: how many)
+	@exec .venv/bin/python -m bench.render $(ARGS)
+
 .PHONY: demo
 demo: setup-test ## a site, a server and a first extraction on loopback, to look at
 	@exec .venv/bin/python -m tools.demo $(ARGS)

@@ -37,6 +37,11 @@ _UNCHANGEABLE = FRAMING | {"host", "cookie2"}
 _DRESSED = frozenset({"user-agent", "accept-language", "cookie"})
 """The caller's headers that are the browser's own affair: everything it does shows them."""
 
+_NEVER_LEFT_OUT = frozenset(
+    {"user-agent", "accept-encoding", "accept-language", "connection", "host"}
+)
+"""Chromium adds these below the place where requests can be changed."""
+
 
 class Tab:
     """A page that has not begun to load."""
@@ -171,6 +176,13 @@ def shortfalls(request: ExtractRequest) -> tuple[str, ...]:
     names = sorted(name for name in request.headers if name.lower() == "host")
     if names:
         found.append("the header Host is ignored: a browser makes its own")
+    kept = sorted(
+        name
+        for name, value in request.headers.items()
+        if value is None and name.lower() in _NEVER_LEFT_OUT
+    )
+    if kept:
+        found.append(f"not left out, as a browser always sends them: {', '.join(kept)}")
     if request.is_xhr:
         found.append("is_xhr is ignored: the page is rendered")
     return tuple(found)
