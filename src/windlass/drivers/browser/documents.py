@@ -73,6 +73,7 @@ class Documents:
         self._changes, self._blocked, self._max_redirects = wishes
         self._first = True
         self._moved = asyncio.Event()
+        self._broken = asyncio.Event()
         self._answers: set[asyncio.Task[None]] = set()
         self._chain: list[Redirect] = []
         self.frame = ""
@@ -163,6 +164,7 @@ class Documents:
         self._chain = []
         self.last = Document(url, status, fields)
         self.cut = ""
+        self._broken.clear()
         self.count += 1
         self._moved.set()
         if self.count > _MOST_NAVIGATIONS:
@@ -175,6 +177,11 @@ class Documents:
         whose = without_fragment(entry.get("url", ""))
         if code in _CUT and self.last is not None and whose == without_fragment(self.last.url):
             self.cut = code
+            self._broken.set()
+
+    async def broken(self) -> None:
+        """Returns when the last document is known to have ended early. Has no time-out itself."""
+        await self._broken.wait()
 
     async def next(self, since: int) -> None:
         """Returns when the main frame had more than so many documents. Has no time-out itself."""

@@ -6,6 +6,8 @@ loaded in time is taken as it is, with a warning.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from urllib.parse import urlsplit
 
 from playwright.async_api import Error, Response
@@ -78,7 +80,10 @@ class Navigation:
             referer=hop.referrer or None,
         )
         try:
-            self.response = await self._stage.within(going, self._left_s() or 0.001)
+            coming = self._unless_cut(going)
+            self.response = await self._stage.within(coming, self._left_s() or 0.001)
+            if self._tab.documents.cut:
+                return False
             if state == "commit" and self._until != "commit":
                 await self._stage.loaded(self._until, self._left_s() or 0.001)
         except (TimeoutError, LibraryTimeout):
@@ -90,6 +95,17 @@ class Navigation:
                 return False
             raise
         return True
+
+    async def _unless_cut(self, going: Awaitable[Response | None]) -> Response | None:
+        """The result, or None when the document has ended early: it then never counts as loaded."""
+        loading = asyncio.ensure_future(going)
+        breaking = asyncio.ensure_future(self._tab.documents.broken())
+        try:
+            await asyncio.wait((loading, breaking), return_when=asyncio.FIRST_COMPLETED)
+            return loading.result() if loading.done() else None
+        finally:
+            loading.cancel()
+            breaking.cancel()
 
     def _late(self) -> bool:
         if self._tab.documents.last is None:
