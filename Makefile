@@ -64,6 +64,10 @@ bench-crawl: setup-test ## a whole site, beside Scrapy, Crawlee, Crawl4AI and wg
 bench-recipes: setup-test ## 30 fields of real pages, beside parsel
 	@exec .venv/bin/python -m bench recipes $(ARGS)
 
+.PHONY: bench-render
+bench-render: setup-test ## how fast are pages rendered, beside Playwright and Crawl4AI? (ARGS: how many)
+	@exec .venv/bin/python -m bench.render $(ARGS)
+
 .PHONY: demo
 demo: setup-test ## a site, a server and a first extraction on loopback, to look at
 	@exec .venv/bin/python -m tools.demo $(ARGS)

@@ -32,7 +32,7 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.formats.reader import Reader
-from windlass.metrics import FETCH_SECONDS
+from windlass.metrics import CHROMIUM_FOUND, FETCH_SECONDS
 from windlass.model.page import Extraction, Failure, Page
 from windlass.model.request import ExtractRequest
 from windlass.net.cookies import CookieJar
@@ -68,6 +68,7 @@ class Extractor:
         self._proxies = Proxies.load(settings)
         self._installed = installed_drivers(settings)
         self._lack = lacking(settings)
+        CHROMIUM_FOUND.set(not self._lack)
         self._sites = sites
         self._drivers: dict[str, Driver] = {}
         self._reader = Reader(settings)

@@ -27,6 +27,11 @@ LOOP_LAG = Gauge(
     ["role"],
     multiprocess_mode="livemax",
 )
+CHROMIUM_FOUND = Gauge(
+    "windlass_chromium_found",
+    "Whether the workers of this machine have a Chromium to render pages with.",
+    multiprocess_mode="livemin",
+)
 BROWSER_STARTS = Counter("windlass_browser_starts", "Browsers started.")
 BROWSER_SANDBOXED = Gauge(
     "windlass_browser_sandboxed",

@@ -223,7 +223,8 @@ def variable(name: str) -> str:
 
 
 def role_of(process: Process, known: Mapping[int, Process], root: int) -> str:
-    """supervisor, keeper, api, worker, reader (of pages), postgres (the postmaster) or backend."""
+    """supervisor, keeper, api, worker, reader (of pages), node (between a worker and its browser),
+    postgres (the postmaster), backend, or other: a browser."""
     parent = known.get(process.parent)
     if process.pid == root:
         return "supervisor"
@@ -231,6 +232,8 @@ def role_of(process: Process, known: Mapping[int, Process], root: int) -> str:
         return "backend" if parent is not None and parent.name == "postgres" else "postgres"
     if process.command[:1] == ("windlass",) and len(process.command) > 1:
         return process.command[1]
+    if "run-driver" in process.command:
+        return "node"
     if parent is not None and parent.command[:2] == ("windlass", "worker"):
         return "reader"
     return "other"

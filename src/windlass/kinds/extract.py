@@ -75,7 +75,8 @@ class Extract:
             raise NotRepeated from error
 
     async def _handle(self, task: Task, request: ExtractRequest) -> Outcome:
-        jar = CookieJar(await self._session_cookies(task, request))
+        cookies = await self._session_cookies(task, request)
+        jar = CookieJar(cookies, owner=str(task.account_id))
         try:
             extraction = await self._extractor.extract(request, jar)
         except TargetError as error:

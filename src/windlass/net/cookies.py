@@ -45,10 +45,12 @@ class CookieJar:
     """Cookies by the rules of browsers, bounded in number and size.
 
     `cookies` is what an earlier jar exported or what the caller wants sent. Those without a
-    domain belong to the host of `url`; without `url` they are dropped.
+    domain belong to the host of `url`; without `url` they are dropped. `owner` says whose session
+    they are of: drivers may keep more than cookies for it, never for anybody else.
     """
 
-    def __init__(self, cookies: tuple[Cookie, ...] = (), url: str = "") -> None:
+    def __init__(self, cookies: tuple[Cookie, ...] = (), url: str = "", owner: str = "") -> None:
+        self.owner = owner
         self._held: dict[_Key, _Held] = {}
         self._created = 0
         if cookies:

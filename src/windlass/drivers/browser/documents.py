@@ -17,13 +17,24 @@ import structlog
 from playwright.async_api import CDPSession, Error
 
 from windlass.drivers.browser.blocking import Blocked
-from windlass.drivers.redirects import resolved
+from windlass.drivers.browser.failures import network_code
+from windlass.drivers.redirects import resolved, without_fragment
 from windlass.errors import TargetError, TooManyRedirects
 from windlass.model.page import Redirect
 
 log = structlog.get_logger(__name__)
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CUT = frozenset(
+    {
+        "ERR_CONTENT_LENGTH_MISMATCH",
+        "ERR_INCOMPLETE_CHUNKED_ENCODING",
+        "ERR_CONNECTION_CLOSED",
+        "ERR_CONNECTION_RESET",
+        "ERR_HTTP2_PROTOCOL_ERROR",
+        "ERR_CONTENT_DECODING_FAILED",
+    }
+)
 _MOST_NAVIGATIONS = 100
 """Documents of the main frame: a page that goes on for ever is stopped."""
 
@@ -57,21 +68,22 @@ class Document(msgspec.Struct, frozen=True):
 class Documents:
     """Use `watch`."""
 
-    def __init__(
-        self, session: CDPSession, frame: str, wishes: tuple[Changes, Blocked, int]
-    ) -> None:
+    def __init__(self, session: CDPSession, wishes: tuple[Changes, Blocked, int]) -> None:
         self._session = session
         self._changes, self._blocked, self._max_redirects = wishes
         self._first = True
         self._moved = asyncio.Event()
+        self._broken = asyncio.Event()
         self._answers: set[asyncio.Task[None]] = set()
         self._chain: list[Redirect] = []
-        self.frame = frame
+        self.frame = ""
         """The main frame."""
         self.count = 0
         """Documents that the main frame had."""
         self.heading = ""
         """Where the last redirect leads."""
+        self.cut = ""
+        """Chromium's word for why the last document is not whole."""
         self.last: Document | None = None
         """The newest answer for the main frame."""
         self.redirects: tuple[Redirect, ...] = ()
@@ -84,11 +96,16 @@ class Documents:
         cls, session: CDPSession, changes: Changes, blocked: Blocked, max_redirects: int
     ) -> Documents:
         """Stops requests from now on; the page should not have begun to load."""
-        tree = await session.send("Page.getFrameTree")
-        frame = tree["frameTree"]["frame"]["id"]
-        documents = cls(session, frame, (changes, blocked, max_redirects))
+        documents = cls(session, (changes, blocked, max_redirects))
         session.on("Fetch.requestPaused", documents._on_paused)
-        await session.send("Fetch.enable", {"patterns": documents._patterns()})
+        session.on("Log.entryAdded", documents._on_log)
+        told = await asyncio.gather(
+            session.send("Page.getFrameTree"),
+            session.send("Fetch.enable", {"patterns": documents._patterns()}),
+            # Of what has failed once it was under way, all else tells of every single request.
+            session.send("Log.enable"),
+        )
+        documents.frame = told[0]["frameTree"]["frame"]["id"]
         return documents
 
     def _patterns(self) -> list[dict[str, str]]:
@@ -146,11 +163,25 @@ class Documents:
         self.redirects = (*self.redirects, *self._chain)[-self._max_redirects or None :]
         self._chain = []
         self.last = Document(url, status, fields)
+        self.cut = ""
+        self._broken.clear()
         self.count += 1
         self._moved.set()
         if self.count > _MOST_NAVIGATIONS:
             self.failure = TooManyRedirects("The page never stops leading elsewhere.")
         return self.count <= _MOST_NAVIGATIONS
+
+    def _on_log(self, event: dict[str, Any]) -> None:
+        entry = event["entry"]
+        code = network_code(entry.get("text", ""))
+        whose = without_fragment(entry.get("url", ""))
+        if code in _CUT and self.last is not None and whose == without_fragment(self.last.url):
+            self.cut = code
+            self._broken.set()
+
+    async def broken(self) -> None:
+        """Returns when the last document is known to have ended early. Has no time-out itself."""
+        await self._broken.wait()
 
     async def next(self, since: int) -> None:
         """Returns when the main frame had more than so many documents. Has no time-out itself."""

@@ -16,19 +16,29 @@ from windlass.drivers.browser.stage import Stage, is_gone
 from windlass.errors import BrowserCrashed
 
 _FIRST_S = 3.0
+"""How long a page may do something else before it answers, unless it is due anyway."""
+_OVERDUE_S = 1.0
 _LARGE_S = 20.0
-_INSISTING_S = 2.0
+_INSISTING_S = 0.5
+_GLANCE = 1_000_000
+"""Characters of a document that is taken with the first look; a larger one takes its time."""
 _TRIES = 6
 _WORLD = "windlass"
 _REFRESH = """(() => {
   const tag = document.querySelector('meta[http-equiv="refresh" i]');
   return tag ? tag.content : '';
 })()"""
-_SERIALISED = """(() => {
+_TEXT = """(() => {
   let text = document.doctype ? new XMLSerializer().serializeToString(document.doctype) : '';
   if (document.documentElement) text += document.documentElement.outerHTML;
-  return [text.length, text.slice(0, LIMIT)];
+  return text;
 })()"""
+_SERIALISED = f"(text => [text.length, text.slice(0, LIMIT)])({_TEXT})"
+_GLIMPSE = f"""(() => {{
+  const refresh = {_REFRESH};
+  const text = refresh ? '' : {_TEXT};
+  return [refresh, text.length, text.length > LIMIT ? '' : text];
+}})()"""
 
 
 class Serialised(msgspec.Struct, frozen=True):
@@ -56,7 +66,21 @@ async def serialised(stage: Stage, limit_bytes: int) -> Serialised:
 
 async def refresh(stage: Stage) -> str:
     """The content of the page's refresh, "" if it has none. Raises TimeoutError, Error."""
-    return str(await _evaluate(stage, _REFRESH, _FIRST_S))
+    return str(await _evaluate(stage, _REFRESH, _patience_s(stage)))
+
+
+async def glimpse(stage: Stage, limit_bytes: int) -> tuple[str, Serialised | None]:
+    """`refresh`, and the document in the same breath if there is none and it is of usual size.
+
+    Raises TimeoutError, Error.
+    """
+    script = _GLIMPSE.replace("LIMIT", str(min(_GLANCE, limit_bytes)))
+    answer = await _evaluate(stage, script, _patience_s(stage))
+    content, length, text = answer or ("", 0, "")
+    body = text.encode(errors="replace")
+    if not body or len(text) < length or len(body) > limit_bytes:
+        return content, None
+    return content, Serialised(body, whole=True)
 
 
 async def stop_scripts(stage: Stage) -> None:
@@ -79,6 +103,11 @@ async def stop_scripts(stage: Stage) -> None:
             raise
 
 
+def _patience_s(stage: Stage) -> float:
+    left = stage.due - asyncio.get_running_loop().time()
+    return min(_FIRST_S, max(_OVERDUE_S, left))
+
+
 def _moved_on(error: Error) -> bool:
     """Whether the document that was asked is not the page's any more."""
     return "navigated" in str(error) or not is_gone(error)
@@ -87,33 +116,35 @@ def _moved_on(error: Error) -> bool:
 async def _answers(stage: Stage) -> bool:
     """Whether the page answers to a word; a large document is something else than a busy page."""
     try:
-        await _evaluate(stage, "1", _FIRST_S)
+        await _evaluate(stage, "1", _patience_s(stage))
     except TimeoutError:
         return False
     return True
 
 
 async def _evaluate(stage: Stage, script: str, timeout_s: float) -> Any:
-    """The value of a script of ours, in our world of the page's main frame."""
+    """The value of a script of ours, in our world of the page's main frame.
+
+    Raises TimeoutError after so many seconds, or at the stage's deadline; Error.
+    """
+    async with asyncio.timeout(stage.left_s(timeout_s)):
+        return await _insistently(stage, script)
+
+
+async def _insistently(stage: Stage, script: str) -> Any:
     session = await stage.session()
     for attempt in range(_TRIES):
         try:
-            made = await stage.within(
-                session.send(
-                    "Page.createIsolatedWorld", {"frameId": stage.frame, "worldName": _WORLD}
-                ),
-                timeout_s,
+            made = await session.send(
+                "Page.createIsolatedWorld", {"frameId": stage.frame, "worldName": _WORLD}
             )
-            answer = await stage.within(
-                session.send(
-                    "Runtime.evaluate",
-                    {
-                        "expression": script,
-                        "contextId": made["executionContextId"],
-                        "returnByValue": True,
-                    },
-                ),
-                timeout_s,
+            answer = await session.send(
+                "Runtime.evaluate",
+                {
+                    "expression": script,
+                    "contextId": made["executionContextId"],
+                    "returnByValue": True,
+                },
             )
         except Error as error:
             # The page moved on in between: its world went with it.

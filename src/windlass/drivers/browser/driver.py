@@ -29,7 +29,7 @@ from windlass.drivers.names import BROWSER
 from windlass.drivers.proxies import Proxies
 from windlass.drivers.redirects import Hop
 from windlass.drivers.travel import Errand, errand_for
-from windlass.errors import BodyTooLarge, BrowserCrashed, EngineError
+from windlass.errors import BodyTooLarge, BodyTruncated, BrowserCrashed, EngineError
 from windlass.model.page import Failure, Page
 from windlass.model.request import ExtractRequest
 from windlass.net.cookies import CookieJar
@@ -128,10 +128,12 @@ class BrowserDriver:
         rendered = await take(stage, errand.request, tab.recorder)
         warnings = [*errand.warnings, *tab.dress.warnings, *navigation.warnings]
         warnings += rendered.warnings
-        document = await self._document(stage, rendered)
+        document = navigation.document or await self._document(stage, rendered)
         if document.stopped:
             warnings.append("the page was still busy: its scripts were stopped")
         body, body_type, failure = await self._body(tab, navigation, document)
+        if documents.cut and failure is None:
+            failure = Failure.of(BodyTruncated("The target's answer ended before it was complete."))
         await self._keep_cookies(tab, errand, warnings)
         last = documents.last
         if last is None:

@@ -53,8 +53,8 @@ _INTERRUPTED = ("interrupted by another navigation", "frame was detached")
 _GONE = ("page crashed", "has been closed", "Target closed", "crashed", "Connection closed")
 
 
-def network_code(error: Exception) -> str:
-    """Chromium's name of a network failure ("ERR_ABORTED"), "" if it is none."""
+def network_code(error: Exception | str) -> str:
+    """Chromium's name of a network failure ("ERR_ABORTED"), "" if the error or text has none."""
     found = _CODE.search(str(error))
     return found[1] if found else ""
 

@@ -6,13 +6,17 @@ loaded in time is taken as it is, with a warning.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from urllib.parse import urlsplit
 
 from playwright.async_api import Error, Response
 from playwright.async_api import TimeoutError as LibraryTimeout
 
 from windlass.drivers.browser import dom
+from windlass.drivers.browser.dom import Serialised
 from windlass.drivers.browser.failures import is_interrupted, network_code, translated
+from windlass.drivers.browser.rendering import is_taken_at_once
 from windlass.drivers.browser.tab import Tab
 from windlass.drivers.redirects import Hop, resolved, without_fragment
 from windlass.drivers.refresh import MAX_DELAY_S
@@ -36,6 +40,8 @@ class Navigation:
         self.warnings: list[str] = []
         self.response: Response | None = None
         """The library's, for the body as it came; None if the page went on."""
+        self.document: Serialised | None = None
+        """The document as it was when it had loaded, if nothing is done with it any more."""
         self._tab = tab
         self._stage = tab.stage
         self._errand = errand
@@ -49,6 +55,7 @@ class Navigation:
             - self._stage.left_s()
             + self._stage.left_s(options.timeout_ms / 1000)
         )
+        self._stage.due = self._ends
 
     async def go(self, hop: Hop) -> None:
         """Loads the page and goes along where it sends its visitors. Raises TargetError."""
@@ -73,7 +80,10 @@ class Navigation:
             referer=hop.referrer or None,
         )
         try:
-            self.response = await self._stage.within(going, self._left_s() or 0.001)
+            coming = self._unless_cut(going)
+            self.response = await self._stage.within(coming, self._left_s() or 0.001)
+            if self._tab.documents.cut:
+                return False
             if state == "commit" and self._until != "commit":
                 await self._stage.loaded(self._until, self._left_s() or 0.001)
         except (TimeoutError, LibraryTimeout):
@@ -85,6 +95,17 @@ class Navigation:
                 return False
             raise
         return True
+
+    async def _unless_cut(self, going: Awaitable[Response | None]) -> Response | None:
+        """The result, or None when the document has ended early: it then never counts as loaded."""
+        loading = asyncio.ensure_future(going)
+        breaking = asyncio.ensure_future(self._tab.documents.broken())
+        try:
+            await asyncio.wait((loading, breaking), return_when=asyncio.FIRST_COMPLETED)
+            return loading.result() if loading.done() else None
+        finally:
+            loading.cancel()
+            breaking.cancel()
 
     def _late(self) -> bool:
         if self._tab.documents.last is None:
@@ -133,7 +154,7 @@ class Navigation:
         last = self._tab.documents.last
         content = next(iter(all_of(last.headers, "refresh")), "") if last else ""
         try:
-            content = content or await dom.refresh(self._stage)
+            content = content or await self._looked()
         except TimeoutError:
             self._stage.busy = True
         found = parse_refresh(content) if content else None
@@ -141,6 +162,12 @@ class Navigation:
             return "", 0.0
         target = resolved(self._stage.page.url, found.reference) or ""
         return (target if target.startswith(("http:", "https:")) else ""), found.delay_s
+
+    async def _looked(self) -> str:
+        if not is_taken_at_once(self._errand.request):
+            return await dom.refresh(self._stage)
+        content, self.document = await dom.glimpse(self._stage, self._stage.limit_bytes)
+        return content
 
     # ------------------------------------------------------------ what went wrong
 

@@ -62,7 +62,14 @@ class Hand:
             self._at = point
 
     async def click(self, action: Click, timeout_s: float | None) -> None:
-        """Clicks what the action names. Raises UnfitError, TimeoutError and the library's Error."""
+        """Clicks what the action names, and goes along if that would open a window.
+
+        Raises UnfitError, TimeoutError and the library's Error.
+        """
+        await self._clicked(action, timeout_s)
+        await self._stage.follow_window(timeout_s)
+
+    async def _clicked(self, action: Click, timeout_s: float | None) -> None:
         if not action.selectors:
             corner = await self._corner(action, timeout_s)
             at = Point(corner.x + (action.x or 0), corner.y + (action.y or 0))

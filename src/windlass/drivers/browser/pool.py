@@ -183,7 +183,9 @@ class Pool:
             for browser in tuple(self._all):
                 if browser.ended.is_set():
                     self._retire(browser)
-                elif browser.open:
+                    continue
+                await browser.contexts.sweep()
+                if browser.open:
                     await self._weigh(browser)
                 elif idle_s >= self._settings.browser_idle:
                     self._retire(browser)

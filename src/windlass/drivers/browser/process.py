@@ -20,6 +20,7 @@ from playwright.async_api import Browser, Error
 from windlass import launch
 from windlass.drivers.browser import folders, trees
 from windlass.drivers.browser.chromium import switches, unwanted_switches
+from windlass.drivers.browser.contexts import Contexts
 from windlass.drivers.browser.link import Link
 from windlass.errors import BrowserCrashed, EngineError
 
@@ -62,10 +63,11 @@ class BrowserProcess:
         self.retired = False
         """No new pages; ends with the last one open."""
         self.ended = link.ended
+        self.contexts = Contexts(browser)
         self._link = link
         self._folder = folder
-        self._below: list[int] = []
-        """Chromium's processes as they were seen last, before their parent died."""
+        self._leader = next(iter(trees.descendants(link.pid)), 0)
+        """Chromium's first process, whose session all others are in."""
         self._closing: asyncio.Task[None] | None = None
         browser.on("disconnected", lambda _: self.ended.set())
 
@@ -76,9 +78,7 @@ class BrowserProcess:
 
     def processes(self) -> list[int]:
         """Ids of the node process and of Chromium's. Reads /proc: some milliseconds."""
-        below = trees.descendants(self._link.pid)
-        self._below = below or self._below
-        return [self._link.pid, *below]
+        return [self._link.pid, *trees.session(self._leader)]
 
     def weight(self) -> int:
         """Bytes of memory of all its processes. Reads /proc: some milliseconds."""
@@ -97,13 +97,13 @@ class BrowserProcess:
 
     async def _close(self) -> None:
         self.retired = True
-        below = self.processes()[1:] or self._below
         try:
             async with asyncio.timeout(_ENDS_S):
                 await self.browser.close()
         except (Error, TimeoutError) as error:
             log.info("browser_killed", reason=repr(error))
         await self._link.aclose()
+        below = trees.session(self._leader)
         trees.kill(_ours(below))
         await _buried(below)
         self.ended.set()

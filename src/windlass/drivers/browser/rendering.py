@@ -37,6 +37,13 @@ class Rendered:
     """Why the caller would rather have it tried again."""
 
 
+def is_taken_at_once(request: ExtractRequest) -> bool:
+    """Whether nothing is done with a page between its loading and the taking of its document."""
+    options = request.render_options
+    done = (request.consent, request.actions, request.captures, "screenshot" in request.formats)
+    return not any((*done, options.include_iframes, options.performance_metrics))
+
+
 async def take(stage: Stage, request: ExtractRequest, recorder: Recorder) -> Rendered:
     """Does everything that was asked for; the page must have loaded as far as it will.
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from playwright.async_api import CDPSession, Error, Page
 
+from windlass.drivers.browser.failures import is_interrupted
 from windlass.drivers.browser.loading import Loading
-from windlass.model.render import Goto, LoadState, WaitForNavigation
+from windlass.model.render import Click, Goto, LoadState, WaitForNavigation
 from windlass.model.request import ExtractRequest
 
 T = TypeVar("T")
@@ -36,6 +37,10 @@ class Stage:
         """Id of the main frame, known once its documents are watched."""
         self.busy = False
         """Whether the page was found not to answer."""
+        self.due = deadline
+        """When it should have loaded, in the loop's time: from then on it gets little patience."""
+        self._window = ""
+        """Where a click would have opened a window."""
         self._loading: Loading | None = None
         self._session: CDPSession | None = None
 
@@ -47,6 +52,9 @@ class Stage:
         stage = cls(page, deadline=deadline, limit_bytes=limit_bytes)
         if _needs_watching(request):
             stage._loading = await Loading.watch(await stage.session())
+        if any(isinstance(action, Click) for action in request.actions):
+            (await stage.session()).on("Page.windowOpen", stage._on_window)
+            await stage.send("Page.enable")
         if request.render_options.performance_metrics:
             await stage.send("Performance.enable")
         return stage
@@ -96,6 +104,29 @@ class Stage:
             if type(error).__name__ == "TimeoutError":
                 raise TimeoutError(f"the page did not reach {state}") from error
             raise
+
+    async def follow_window(self, timeout_s: float | None) -> None:
+        """Goes where a click wanted to open a window since the last call: there is one tab only.
+
+        Raises TimeoutError, the library's Error.
+        """
+        url, self._window = self._window, ""
+        if not url:
+            return
+        here = self.page.url
+        going = self.page.goto(
+            url, wait_until="commit", timeout=self.left_ms(timeout_s), referer=here
+        )
+        try:
+            await self.within(going, timeout_s)
+        except Error as error:
+            if not is_interrupted(error):  # the click led elsewhere in this tab, too
+                raise
+
+    def _on_window(self, event: dict[str, Any]) -> None:
+        url = str(event.get("url", ""))
+        if event.get("userGesture") and url.startswith(("http:", "https:")):
+            self._window = self._window or url
 
     @property
     def navigations(self) -> int:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import msgspec
 import structlog
-from playwright.async_api import BrowserContext, Error
+from playwright.async_api import BrowserContext, Error, Page
 
 from windlass.drivers.browser import cookies
 from windlass.drivers.browser.blocking import blocked
@@ -38,6 +38,11 @@ _UNCHANGEABLE = FRAMING | {"host", "cookie2"}
 _DRESSED = frozenset({"user-agent", "accept-language", "cookie"})
 """The caller's headers that are the browser's own affair: everything it does shows them."""
 
+_NEVER_LEFT_OUT = frozenset(
+    {"user-agent", "accept-encoding", "accept-language", "connection", "host"}
+)
+"""Chromium adds these below the place where requests can be changed."""
+
 
 class Tab:
     """A page that has not begun to load."""
@@ -60,34 +65,48 @@ async def opened(
     Raises BrowserCrashed when the browser cannot open one; it is done for, then.
     """
     dress = dressed(errand.request, browser.version, settings.user_agent)
-    context: BrowserContext | None = None
-    try:
+    async with AsyncExitStack() as closing:
         try:
             async with asyncio.timeout(_OPENS_S):
-                context = await browser.browser.new_context(**_options(dress, door))
-                tab = await _tab(context, errand, hop, dress, settings)
+                key, idle_s = _keeping(errand)
+                lending = browser.contexts.lend(key, idle_s, _options(dress, door))
+                lent = await closing.enter_async_context(lending)
+                if not lent.kept:
+                    closing.push_async_callback(_close, lent.context, browser)
+                page = await lent.context.new_page()
+                if lent.kept:
+                    closing.push_async_callback(_close, page, browser)
+                if lent.alone and not lent.fresh:
+                    # What was set meanwhile is in the jar: it may have been used elsewhere.
+                    await lent.context.clear_cookies()
+                tab = await _tab(page, errand, hop, dress, settings)
         except (TimeoutError, Error) as error:
             browser.kill()
             raise BrowserCrashed("The browser could not open a page.") from error
         yield tab
-    finally:
-        if context is not None:
-            await _close(context, browser)
 
 
-async def _tab(
-    context: BrowserContext, errand: Errand, hop: Hop, dress: Dress, settings: Settings
-) -> Tab:
+def _keeping(errand: Errand) -> tuple[str, float]:
+    """The name that a session's context is kept under, "" if none is to be; and how long unused."""
+    session = errand.request.session
+    if session is None or not errand.jar.owner:
+        return "", 0.0
+    return f"{errand.jar.owner}/{session.id}", session.timeout_s
+
+
+async def _tab(page: Page, errand: Errand, hop: Hop, dress: Dress, settings: Settings) -> Tab:
     request = errand.request
-    page = await context.new_page()
     stage = await Stage.open(
         page, request, deadline=errand.deadline, limit_bytes=settings.fetch_limit
     )
     session = await stage.session()
     jar = cookies.to_chromium(errand.jar.export())
     recorder = await Recorder.start(stage, request)
+    watching = Documents.watch(
+        session, changes(request, hop), blocked(request), settings.max_redirects
+    )
     documents, *_ = await asyncio.gather(
-        Documents.watch(session, changes(request, hop), blocked(request), settings.max_redirects),
+        watching,
         session.send("Emulation.setUserAgentOverride", _override(dress)),
         session.send("Emulation.setLocaleOverride", {"locale": dress.locale}),
         *([session.send("Network.setCookies", {"cookies": jar})] if jar else []),
@@ -96,13 +115,13 @@ async def _tab(
     return Tab(stage, documents, dress, recorder)
 
 
-async def _close(context: BrowserContext, browser: BrowserProcess) -> None:
-    """Ends a context, or the browser if that does not work: nothing may stay open."""
+async def _close(opened: BrowserContext | Page, browser: BrowserProcess) -> None:
+    """Ends a context or page, or the browser if that does not work: nothing may stay open."""
     if browser.ended.is_set():
         return
     try:
         async with asyncio.timeout(_CLOSES_S):
-            await context.close()
+            await opened.close()
     except (TimeoutError, Error) as error:
         log.warning("browser_context_stuck", reason=str(error)[:200])
         browser.kill()
@@ -158,6 +177,13 @@ def shortfalls(request: ExtractRequest) -> tuple[str, ...]:
     names = sorted(name for name in request.headers if name.lower() == "host")
     if names:
         found.append("the header Host is ignored: a browser makes its own")
+    kept = sorted(
+        name
+        for name, value in request.headers.items()
+        if value is None and name.lower() in _NEVER_LEFT_OUT
+    )
+    if kept:
+        found.append(f"not left out, as a browser always sends them: {', '.join(kept)}")
     if request.is_xhr:
         found.append("is_xhr is ignored: the page is rendered")
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Processes and what descends from them: found, weighed, killed, buried.
+"""Processes, what descends from them and what shares a session: found, weighed, killed, buried.
 
 Linux's /proc; elsewhere nothing is found. Used by process.py.
 """
@@ -9,6 +9,7 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,9 +39,8 @@ def bury(pids: list[int]) -> list[int]:
 def descendants(root: int) -> list[int]:
     """Ids of the processes below `root`, parents first."""
     children: dict[int, list[int]] = {}
-    for entry in os.listdir(_PROC) if _PROC.is_dir() else ():  # noqa: PTH208 - only names
-        if entry.isdigit() and (parent := _parent(int(entry))):
-            children.setdefault(parent, []).append(int(entry))
+    for pid, (parent, _) in _everything():
+        children.setdefault(parent, []).append(pid)
     found: list[int] = []
     waiting = [root]
     while waiting:
@@ -48,6 +48,13 @@ def descendants(root: int) -> list[int]:
         found += below
         waiting += below
     return found
+
+
+def session(leader: int) -> list[int]:
+    """Ids of the processes of a session, its leader first, dead ones that nobody has buried among
+    them; they stay in it when their parents die. Empty for leader 0, which is the kernel."""
+    found = [pid for pid, (_, leads) in _everything() if leads == leader] if leader else []
+    return sorted(found, key=lambda pid: pid != leader)
 
 
 def weight(pids: list[int]) -> int:
@@ -62,12 +69,17 @@ def kill(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _parent(pid: int) -> int:
-    try:
-        stat = (_PROC / str(pid) / "stat").read_text(errors="replace")
-    except OSError:
-        return 0
-    return int(stat.rpartition(")")[2].split()[1])
+def _everything() -> Iterator[tuple[int, tuple[int, int]]]:
+    """Every process with its parent and its session's leader."""
+    for entry in os.listdir(_PROC) if _PROC.is_dir() else ():  # noqa: PTH208 - only names
+        if not entry.isdigit():
+            continue
+        try:
+            stat = (_PROC / entry / "stat").read_text(errors="replace")
+        except OSError:
+            continue
+        _, parent, _, leader = stat.rpartition(")")[2].split()[:4]
+        yield int(entry), (int(parent), int(leader))
 
 
 def _proportional(pid: int) -> int:
