@@ -56,7 +56,6 @@ class BrowserDriver:
     `resolve` stands in for the machine's name servers (tests).
     """
 
-    capabilities: frozenset[str] = frozenset({"render", "actions", "capture", "screenshot"})
 
     def __init__(
         self,
