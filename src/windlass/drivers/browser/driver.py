@@ -56,7 +56,6 @@ class BrowserDriver:
     `resolve` stands in for the machine's name servers (tests).
     """
 
-
     def __init__(
         self,
         settings: Settings,
