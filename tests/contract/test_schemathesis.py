@@ -34,6 +34,8 @@ MOST_OPERATIONS = settings(
     suppress_health_check=list(HealthCheck),
 )
 ALIASES = settings(MOST_OPERATIONS, max_examples=8)
+ANSWER_WITHIN_S = 60
+"""Some requests start a browser, several times if they say so."""
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +144,9 @@ def check(case: Any, server: WindlassServer, page: str) -> None:
     """Sends the request as main, and looks at the answer with every check that applies."""
     keep_on_loopback(case, page)
     key = {"Authorization": f"Bearer {server.api_key}"}
-    case.call_and_validate(base_url=server.url, headers=key, checks=checks())
+    case.call_and_validate(
+        base_url=server.url, headers=key, checks=checks(), timeout=ANSWER_WITHIN_S
+    )
 
 
 def checks() -> list[CheckFunction]:

@@ -142,6 +142,7 @@ async def test_unknown_format_names_the_known_ones(reader: Reader) -> None:
         await read(reader, b"", HTML, "pdf")
 
 
+@pytest.mark.alone
 async def test_page_that_takes_too_long_fails_and_keeps_its_html() -> None:
     reader = Reader(Settings(parse_timeout=0.1))
     try:

@@ -20,12 +20,14 @@ class Grid(NamedTuple):
     """A table. `columns` are the texts of its heading row, empty if it has none; `rows` the others,
     as long as the widest: a cell that spans several stands in each."""
 
+    caption: str
     columns: list[str]
     rows: list[list[str]]
 
 
 def grid_of(table: Element) -> Grid:
     """The table of an element; for anything but a table, an empty one."""
+    caption = next((_text(one) for one in _members(table, ("caption",))), "")
     lines = list(_lines(table))
     heading = [_is_heading(row) for row in lines]
     texts = _written_out([_cells(row) for row in lines])
@@ -33,7 +35,7 @@ def grid_of(table: Element) -> Grid:
     if width * len(texts) <= _MOST_CELLS:
         texts = [row + [""] * (width - len(row)) for row in texts]
     first = 1 if heading and heading[0] else 0
-    return Grid(texts[0] if first else [], texts[first:])
+    return Grid(caption, texts[0] if first else [], texts[first:])
 
 
 def _members(element: Element, tags: tuple[str, ...]) -> Iterator[Element]:

@@ -32,7 +32,7 @@ from windlass.site.listing import Listing
 Allowed = Callable[[str], bool]
 """Whether robots.txt lets a URL be fetched, as far as that is known."""
 
-_DEEPEST = 20
+_DEEPEST = 100
 """Clicks from the start page, as for crawls: some sites go on for ever, page after page."""
 _WHOLE_SITE = Bounds(crawl_entire_domain=True, max_discovery_depth=_DEEPEST)
 _FAMILIES_NAMED = 10
