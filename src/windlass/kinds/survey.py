@@ -33,7 +33,7 @@ Allowed = Callable[[str], bool]
 """Whether robots.txt lets a URL be fetched, as far as that is known."""
 
 _DEEPEST = 100
-"""Clicks from the start page, as for crawls: some sites go on for ever, page after page."""
+"""Clicks from the start page: some sites go on for ever, page after page."""
 _WHOLE_SITE = Bounds(crawl_entire_domain=True, max_discovery_depth=_DEEPEST)
 _FAMILIES_NAMED = 10
 _MOST_URLS = 300_000
