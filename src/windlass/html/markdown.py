@@ -12,6 +12,8 @@ renderer does not escape. (A converter per tag makes it fall back to HTML for em
 
 # The lookbehind stands last so that the search can start from the literal.
 _INSIDE_A_WORD = re.compile(r"\\_(?<=[^\W_]\\_)(?=[^\W_])")
+# Neither a list item nor anything else: a marker has white space behind it.
+_DECIMAL = re.compile(r"(?<=[0-9])\\(?=\.[^\s\\])")
 _SPACE = "&#160;"
 _GAP = re.compile(r"\n{3,}")
 _FENCED = re.compile(
@@ -22,11 +24,13 @@ _FENCED = re.compile(
 def render(node: turbohtml.Node) -> str:
     """Markdown of a document or element, without escapes and gaps that no reader of it needs."""
     text = node.to_markdown()
-    if "\\_" in text or _SPACE in text:
+    if "\\_" in text or "\\." in text or _SPACE in text:
         # Code is not escaped: where the page says the same thing itself, leave all as it is.
         said = node.text
         if "\\_" not in said:
             text = _INSIDE_A_WORD.sub("_", text)
+        if "\\." not in said:
+            text = _DECIMAL.sub("", text)
         if _SPACE not in said:
             text = text.replace(_SPACE, "\u00a0")
     if "\n\n\n" in text:
