@@ -89,6 +89,17 @@ async def test_the_page_names_every_path_and_loads_nothing(client: httpx.AsyncCl
     assert targets <= set(re.findall(r'id="([^"]+)"', answer.text))
 
 
+async def test_the_page_tells_each_operation_once(client: httpx.AsyncClient) -> None:
+    text = (await client.get("/docs")).text
+    assert text.count("Extract a page now.") == 1
+    assert "Other names: <code>/v2/extract</code>, <code>/v1/realtime/web</code>." in text
+    told = set(re.findall(r'<section id="(\w+)"><h3><b>(\w+)', text))
+    numbered = re.compile(r"_[0-9]+$")
+    items = [each for path in describe()["paths"].values() for each in path.items()]
+    names = {(item["operationId"], method.upper()) for method, item in items}
+    assert told == {one for one in names if not numbered.search(one[0])}
+
+
 async def test_error_codes_are_documented(client: httpx.AsyncClient) -> None:
     codes = {item["code"]: item for item in describe()["x-error-codes"]}
     assert codes["dns_failed"]["statuses"] == [500]

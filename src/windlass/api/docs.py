@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from html import escape
 from importlib.resources import files
 from string import Template
 from typing import Any
 
 _REF = "#/components/schemas/"
+_NUMBER = re.compile(r"_[0-9]+$")
+_Operation = tuple[str, str, dict[str, Any]]
+"""Method, path, and what the document says of them."""
 
 
 def page(document: dict[str, Any]) -> str:
     """The page for an OpenAPI document."""
     template = Template((files("windlass.api") / "docs.html").read_text("utf-8"))
     info = document["info"]
-    operations = _operations(document)
+    operations = list(_operations(document))
     return template.substitute(
         title=escape(info["title"]),
         version=escape(info["version"]),
         about=_prose(info["description"]),
-        contents="".join(_entry(*operation) for operation in operations),
-        operations="".join(_section(*operation) for operation in operations),
+        contents="".join(_entry(*first) for first, _ in operations),
+        operations="".join(_section(*first, others) for first, others in operations),
         codes=_codes(document["x-error-codes"]),
         schemas="".join(
             _schema(name, schema) for name, schema in document["components"]["schemas"].items()
@@ -29,12 +34,15 @@ def page(document: dict[str, Any]) -> str:
     )
 
 
-def _operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    return [
-        (method, path, operation)
-        for path, item in document["paths"].items()
-        for method, operation in item.items()
-    ]
+def _operations(document: dict[str, Any]) -> Iterator[tuple[_Operation, list[_Operation]]]:
+    """Each operation with its other names: those that openapi.py numbers."""
+    found: dict[str, list[_Operation]] = {}
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            name = operation["operationId"]
+            stem = _NUMBER.sub("", name)
+            found.setdefault(stem if stem in found else name, []).append((method, path, operation))
+    return ((first, others) for first, *others in found.values())
 
 
 def _prose(text: str) -> str:
@@ -48,13 +56,16 @@ def _entry(method: str, path: str, operation: dict[str, Any]) -> str:
     return f'<li{faded}><a href="#{name}"><b>{method.upper()}</b> {escape(path)}</a></li>'
 
 
-def _section(method: str, path: str, operation: dict[str, Any]) -> str:
+def _section(method: str, path: str, operation: dict[str, Any], others: list[_Operation]) -> str:
     name = escape(operation["operationId"])
-    note = " <small>alias or legacy</small>" if operation.get("deprecated") else ""
+    note = " <small>legacy</small>" if operation.get("deprecated") else ""
     parts = [
         f'<section id="{name}"><h3><b>{method.upper()}</b> {escape(path)}{note}</h3>',
         f"<p>{_prose(operation['summary'])}. {_prose(operation.get('description', ''))}</p>",
     ]
+    if others:
+        names = ", ".join(f"<code>{escape(other)}</code>" for _, other, _ in others)
+        parts.append(f"<p>Other names: {names}.</p>")
     if "security" in operation:
         parts.append("<p>Needs a key.</p>")
     rows = [
