@@ -63,6 +63,13 @@ def test_a_recipe_that_finds_nothing_is_status_3(tmp_path: Path, origin: Origin)
     assert "found nothing" in done.stderr
 
 
+def test_a_page_with_an_unexpected_status_is_read_and_warned_of(
+    tmp_path: Path, origin: Origin
+) -> None:
+    done = tried(tmp_path, f"{origin.base}/status/404", {"body": "body"})
+    assert "warning: Unexpected status code 404" in done.stderr
+
+
 def test_a_page_that_is_not_there_is_status_3(tmp_path: Path, origin: Origin) -> None:
     origin.close()
     assert tried(tmp_path, origin.page("try"), {"a": "h1"}).returncode == 3

@@ -30,6 +30,8 @@ def try_recipe(url: str, file: Path, as_json: bool, data: Path | None) -> None:
         note(f"warning: {warning}")
     if "explained" not in page.values:
         raise TargetError(_why(page))
+    if page.failure is not None:
+        note(f"warning: {page.failure.message}")
     told = page.values["explained"]
     if as_json:
         print_json({"url": page.url, "status_code": page.status, **told})
