@@ -47,7 +47,7 @@ def test_a_crawl_is_started_waited_for_and_shown(server: WindlassServer, site: S
         "/missing": ("failed", "404", "2"),
     }
     (last,) = done.stderr.splitlines()
-    assert last.endswith(": succeeded, 3 completed, 1 failed, 0 pending, 1 excluded by robots.txt")
+    assert last.endswith(": succeeded, 3 completed, 1 failed, 0 pending, 1 excluded")
 
 
 def test_options_are_those_of_the_api(server: WindlassServer, site: SmallSite) -> None:

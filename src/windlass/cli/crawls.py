@@ -128,7 +128,7 @@ def _summary(crawl: dict[str, Any]) -> str:
         f"{crawl['pending']} pending"
     )
     excluded = crawl.get("excluded", 0)
-    return f"{text}, {excluded} excluded by robots.txt" if excluded else text
+    return f"{text}, {excluded} excluded" if excluded else text
 
 
 async def _start(

@@ -132,9 +132,9 @@ class Holdup(msgspec.Struct, frozen=True):
 class CrawlNotes(msgspec.Struct, frozen=True, kw_only=True):
     """What a crawl left out, and what holds it up.
 
-    `aliases` were other addresses of its pages, `excluded` what robots.txt keeps from it, `beyond`
-    what was found when the limit was reached. `holdups`: a few of the URLs under way, those
-    first that have been for longest.
+    `aliases` were other addresses of its pages, `excluded` what robots.txt, pages themselves or
+    the patterns keep from it, `beyond` what was found when the limit was reached. `holdups`: a few
+    of the URLs under way, those first that have been for longest.
     """
 
     aliases: int = 0

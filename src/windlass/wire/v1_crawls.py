@@ -161,8 +161,8 @@ class CrawlView(CrawlNumbers, kw_only=True):
 class CrawlNotesView(CrawlView, kw_only=True):
     """A crawl with what it left out and what holds it up.
 
-    `aliases` were other addresses of its pages, `excluded` are kept from it by robots.txt, `held`
-    wait for their kind to prove itself, `beyond` were found when the limit was reached.
+    `aliases` were other addresses of its pages, `excluded` are kept from it, `held` wait for
+    their kind to prove itself, `beyond` were found when the limit was reached.
     `waiting_for` are a few of the URLs under way, those first that have been for longest;
     `holdups` say why.
     """
