@@ -12,9 +12,10 @@ from windlass.cli.commands import app
 
 _INTRO = """\
 The command `windlass` comes with the package; in a checkout it is `.venv/bin/windlass`. All
-commands but `serve`, `settings` and `storage` talk to a server: that of `WINDLASS_URL`, else one
-on this machine with the same settings. The key is `WINDLASS_API_KEY`, else the one that the local
-server keeps in its state directory. `extract` works without a server too, in its own process."""
+commands but `serve`, `settings`, `storage` and `recipe` talk to a server: that of `WINDLASS_URL`,
+else one on this machine with the same settings. The key is `WINDLASS_API_KEY`, else the one that
+the local server keeps in its state directory. `extract` works without a server too, in its own
+process."""
 
 
 def document() -> str:
