@@ -334,6 +334,16 @@ def crawl(**changes: Any) -> Crawl:
     return msgspec.structs.replace(made, **changes)
 
 
+def test_a_crawl_that_ends_without_a_page_says_why() -> None:
+    none = {"total": 0, "pending": 0, "completed": 0, "failed": 0}
+    ended = json.loads(crawl_item(crawl(state=State.FAILED, **none), None))
+    assert ended["warnings"] == [
+        "no page was let in: the start page, or all that it leads to, is left out by the patterns "
+        "of paths or kept from us by robots.txt (see excluded)"
+    ]
+    assert json.loads(crawl_item(crawl(state=State.FAILED), None))["warnings"] == []
+
+
 def page(**changes: Any) -> CrawlPage:
     made = CrawlPage(
         task_id=PAGE,

@@ -66,6 +66,10 @@ StatusFilter = Literal[
 ]
 
 
+_NO_PAGE = (
+    "no page was let in: the start page, or all that it leads to, is left out by the patterns of "
+    "paths or kept from us by robots.txt (see excluded)"
+)
 _UNLIKE = "names {} as its canonical URL, which shows something else: ignored"
 
 
@@ -264,8 +268,15 @@ def _fields(crawl: Crawl) -> dict[str, Any]:
         "crawl_options": echo["crawl_options"],
         "extract_options": echo["extract_options"],
         **_counts(crawl),
-        "warnings": echo["warnings"],
+        "warnings": _warnings(crawl, echo["warnings"]),
     }
+
+
+def _warnings(crawl: Crawl, kept: msgspec.Raw) -> list[str]:
+    warnings = msgspec.json.decode(kept, type=list[str])
+    if crawl.state is State.FAILED and not crawl.total:
+        warnings.append(_NO_PAGE)
+    return warnings
 
 
 def _counts(crawl: Crawl) -> dict[str, int]:
