@@ -10,7 +10,6 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -36,6 +35,7 @@ from windlass.metrics import CHROMIUM_FOUND, FETCH_SECONDS
 from windlass.model.page import Extraction, Failure, Page
 from windlass.model.request import ExtractRequest
 from windlass.net.cookies import CookieJar
+from windlass.net.endpoints import host_of
 from windlass.net.guard import AddressGuard
 from windlass.settings import Settings
 
@@ -170,11 +170,11 @@ class Extractor:
         """Whether an earlier page of the site proved to need a browser."""
         if self._sites is None:
             return False
-        return await self._sites.needs_browser(urlsplit(request.url).netloc.lower())
+        return await self._sites.needs_browser(host_of(request.url))
 
     async def _remember(self, request: ExtractRequest) -> None:
         if self._sites is not None:
-            await self._sites.remember(urlsplit(request.url).netloc.lower())
+            await self._sites.remember(host_of(request.url))
 
     async def _visit(self, name: str, request: ExtractRequest, jar: CookieJar) -> Page:
         driver = self._drivers.get(name)

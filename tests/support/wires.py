@@ -106,7 +106,9 @@ class Wire:
         return cls(*await asyncio.open_connection(host, int(port), limit=2**20))
 
     async def send(self, data: bytes) -> None:
-        """Sends."""
+        """Sends. Raises OSError when the connection has ended (uvloop alone: RuntimeError)."""
+        if self.writer.is_closing():
+            raise ConnectionResetError
         self.writer.write(data)
         async with asyncio.timeout(10):
             await self.writer.drain()

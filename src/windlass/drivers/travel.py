@@ -18,7 +18,7 @@ from windlass.drivers.redirects import Hop, Trail, followed, redirected, refresh
 from windlass.drivers.refresh import refresh_target
 from windlass.errors import NotAPage, RequestTimeout
 from windlass.html.media import essence, may_be_page
-from windlass.model.page import Failure, Page
+from windlass.model.page import Failure, Page, all_of
 from windlass.model.request import ExtractRequest
 from windlass.net.cookies import CookieJar
 from windlass.settings import Settings
@@ -111,11 +111,6 @@ async def travel(errand: Errand, visit: Visit, driver: str, max_redirects: int) 
 def onward(hop: Hop, status: int, fields: Fields) -> Hop | None:
     """Where an answer's redirect leads, None if it is to be read. Raises BadRedirect."""
     return redirected(hop, status, next(iter(all_of(fields, "location")), None))
-
-
-def all_of(fields: Fields, name: str) -> list[str]:
-    """Every value of a header, `name` in lower case."""
-    return [value for key, value in fields if key.lower() == name]
 
 
 def unwanted(errand: Errand, status: int, fields: Fields) -> Answer | None:

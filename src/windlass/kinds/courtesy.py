@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import NamedTuple
 
-from windlass.model.page import Failure
+from windlass.model.page import Failure, all_of
 from windlass.model.task import HostSign, Task
 from windlass.net.endpoints import web_lane
 from windlass.net.retry_after import parse_retry_after
 
-_REFUSALS = frozenset({429, 503})
+REFUSALS = frozenset({429, 503})
+"""Statuses by which a host asks for less."""
 _TIMEOUTS = frozenset({"connect_timeout", "read_timeout", "request_timeout"})
 _SILENT = _TIMEOUTS | {
     "dns_failed",
@@ -37,14 +38,17 @@ class Answered(NamedTuple):
 
 def sign_of_page(task: Task, page: Answered) -> HostSign:
     """What an answer shows: of the host that gave it, and of that of the task."""
-    refused, why = page.status in _REFUSALS, page.failure
-    wish_s = _wish_s(page) if refused else None
+    refused, why = page.status in REFUSALS, page.failure
+    asked_s = None
+    if refused:
+        then = datetime.now(UTC) - timedelta(seconds=time.monotonic() - page.at)
+        asked_s = wish_s(page.headers, then)
     lane = web_lane(page.url)
     return HostSign(
         answered=True,
         refused=refused,
         strained=refused or (why is not None and why.code in _TIMEOUTS),
-        quiet_until=page.at + wish_s if wish_s else None,
+        quiet_until=page.at + asked_s if asked_s else None,
         lane=lane if lane != task.lane else None,
     )
 
@@ -62,8 +66,6 @@ def note_of_wish(wish_s: float) -> str:
     return f"the host asks to be left alone for {ceil(round(wish_s, 1)):,} s"
 
 
-def _wish_s(page: Answered) -> float | None:
-    """The host's wish, in seconds from its answer on."""
-    text = next((value for name, value in page.headers if name.lower() == "retry-after"), None)
-    then = datetime.now(UTC) - timedelta(seconds=time.monotonic() - page.at)
-    return parse_retry_after(text, then)
+def wish_s(headers: Iterable[tuple[str, str]], then: datetime) -> float | None:
+    """For how many seconds from its answer `then` on a host wants to be left alone."""
+    return parse_retry_after(next(iter(all_of(headers, "retry-after")), None), then)

@@ -22,7 +22,7 @@ from windlass.kinds.robots import RobotsKeeper
 from windlass.model.page import Failure, Page
 from windlass.model.task import HostSign, NewTask, Outcome, State, Task
 from windlass.model.visit import Candidate, Visit
-from windlass.site.discovery import Source, guessed, listed
+from windlass.site.discovery import Source, allowed_guesses, listed
 from windlass.site.listing import Listing
 from windlass.site.robots import robots_url
 from windlass.site.sitemaps import MAX_SITEMAPS
@@ -99,8 +99,7 @@ class ReadSitemaps:
         sources = listed(robots_url(start), robots)
         if sources:
             return Left(sources)
-        places = tuple(one for one in guessed(start) if robots.allows(one.url))
-        return Left(places, guesses=True)
+        return Left(allowed_guesses(start, robots), guesses=True)
 
     def give_up(self, task: Task, outcome: Outcome) -> Outcome:
         """Sitemaps have no result of their own; the others are read all the same."""

@@ -15,6 +15,7 @@ import msgspec
 
 from windlass.errors import NotAPage, RobotsDenied, TargetError
 from windlass.kinds import Context
+from windlass.kinds.courtesy import REFUSALS
 from windlass.kinds.extract import retry_delay
 from windlass.kinds.robots import RobotsKeeper
 from windlass.kinds.survey import Survey, Visited
@@ -25,7 +26,7 @@ from windlass.model.task import Outcome, State, Task
 from windlass.model.visit import Candidate, Sighting
 from windlass.net.cookies import CookieJar
 from windlass.net.endpoints import web_lane
-from windlass.site.discovery import Source, guessed, listed, site_host
+from windlass.site.discovery import Source, allowed_guesses, listed, site_host
 from windlass.site.robots import Robots, robots_url
 from windlass.site.sitemaps import MAX_SITEMAPS
 from windlass.wire.v1_maps import map_body
@@ -39,7 +40,6 @@ _PATIENCE_S = 3.0
 """A sitemap is taken to be complete when the pages that it lists name no others for so long."""
 _REFUSED_IN_A_ROW = 3
 """Answers 429 or 503, or none at all, after which a site is left alone."""
-_SLOW_DOWN = frozenset({429, 503})
 _GONE = frozenset({404, 410})
 
 
@@ -176,8 +176,7 @@ class _Trip:
         robots = await self._rules(start)
         found = await self._read_all(listed(robots_url(start), robots), guesses=False)
         if not found:
-            likely = tuple(one for one in guessed(start) if robots.allows(one.url))
-            found = await self._read_all(likely, guesses=True)
+            found = await self._read_all(allowed_guesses(start, robots), guesses=True)
         if not found and self._plan.sitemap == "only":
             self.survey.warn("the site has no sitemap that can be read")
 
@@ -228,7 +227,7 @@ class _Trip:
                     self._leave_alone(error.public_message)
                     return
                 continue
-            if seen.status in _SLOW_DOWN:
+            if seen.status in REFUSALS:
                 refused += 1
                 if refused >= _REFUSED_IN_A_ROW:
                     self._leave_alone(f"it answers {seen.status}")

@@ -18,12 +18,12 @@ from windlass.frontier.likeness import is_unlike
 from windlass.frontier.links import Frontier, frontier_of
 from windlass.frontier.outward import Outward
 from windlass.frontier.parts import take_apart
+from windlass.kinds.courtesy import wish_s
 from windlass.model.crawl import CrawlPlan
 from windlass.model.map import MapLink, MapPlan
 from windlass.model.outline import Outline, PageLink
-from windlass.model.page import Failure, Page
+from windlass.model.page import Failure, Page, all_of
 from windlass.model.visit import Bounds, Candidate, Fingerprint, Sighting
-from windlass.net.retry_after import parse_retry_after
 from windlass.settings import Settings
 from windlass.site import discovery
 from windlass.site.canonical import canonical_url, directives_for
@@ -73,11 +73,11 @@ class Visited(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def retry_after_s(self) -> float | None:
         """For how long the site wants to be left alone."""
-        return parse_retry_after(next(iter(self.values("retry-after")), None), datetime.now(UTC))
+        return wish_s(self.headers, datetime.now(UTC))
 
     def values(self, name: str) -> list[str]:
-        """The values of a header given in lower case."""
-        return [value for key, value in self.headers if key.lower() == name]
+        """Every value of a header."""
+        return all_of(self.headers, name)
 
 
 class ReadSitemap(msgspec.Struct, frozen=True):

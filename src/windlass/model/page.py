@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -22,6 +23,12 @@ class Redirect(msgspec.Struct, frozen=True):
 
     url: str
     status: int
+
+
+def all_of(headers: Iterable[tuple[str, str]], name: str) -> list[str]:
+    """Every value of a header, whatever its case."""
+    wanted = name.lower()
+    return [value for key, value in headers if key.lower() == wanted]
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -106,8 +113,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
     def header(self, name: str) -> str | None:
         """The first value of a header, whatever its case."""
-        wanted = name.lower()
-        return next((value for key, value in self.headers if key.lower() == wanted), None)
+        return next(iter(all_of(self.headers, name)), None)
 
 
 class Extraction(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,8 +140,7 @@ class Extraction(msgspec.Struct, frozen=True, kw_only=True):
 
     def all_of(self, header: str) -> list[str]:
         """Every value of a header, whatever its case."""
-        wanted = header.lower()
-        return [value for name, value in self.headers if name.lower() == wanted]
+        return all_of(self.headers, header)
 
     next_page: dict[str, Any] | None = None
     """The parameters with which an agent brings the next page, if one is known of."""

@@ -6,7 +6,6 @@ Used by kinds that crawl and map. Order and trust only: fetching and counting ar
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 
 import ada_url
 import msgspec
@@ -37,6 +36,10 @@ class Source(msgspec.Struct, frozen=True):
     hosts: tuple[str, ...]
     depth: int = 0
 
+    def speaks_for(self, url: str) -> bool:
+        """Whether it may name this page or sitemap."""
+        return site_host(url) in self.hosts
+
 
 def listed(robots_url: str, robots: Robots) -> tuple[Source, ...]:
     """The sitemaps that a robots.txt names, in its order, addresses resolved.
@@ -50,6 +53,11 @@ def listed(robots_url: str, robots: Robots) -> tuple[Source, ...]:
         if written.strip() and url and url not in found:
             found[url] = Source(url, _distinct(site_host(robots_url), site_host(url)))
     return tuple(found.values())
+
+
+def allowed_guesses(start_url: str, robots: Robots) -> tuple[Source, ...]:
+    """Those of `guessed` that robots.txt lets us ask for."""
+    return tuple(one for one in guessed(start_url) if robots.allows(one.url))
 
 
 def guessed(start_url: str) -> tuple[Source, ...]:
@@ -75,15 +83,8 @@ def below(source: Source, entry: Entry) -> Source | None:
     """
     if not entry.leads_on or source.depth >= MAX_INDEX_DEPTH or entry.url == source.url:
         return None
-    trusted = site_host(entry.url) in source.hosts
+    trusted = source.speaks_for(entry.url)
     return Source(entry.url, source.hosts, source.depth + 1) if trusted else None
-
-
-def pages(source: Source, entries: Iterable[Entry]) -> Iterator[Entry]:
-    """The entries that are pages, of hosts that the sitemap may speak for."""
-    for entry in entries:
-        if not entry.leads_on and site_host(entry.url) in source.hosts:
-            yield entry
 
 
 def site_host(url: str) -> str:

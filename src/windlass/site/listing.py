@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from windlass.site.discovery import Source, below, site_host
+from windlass.site.discovery import Source, below
 from windlass.site.entries import Entry, SitemapKind
 from windlass.site.sitemaps import MAX_SITEMAPS, Sitemap
 
@@ -40,7 +40,7 @@ class Listing:
         for entry in islice(self._sitemap, _ENTRIES):
             self._read += 1
             if not entry.leads_on:
-                if site_host(entry.url) in self._source.hosts:
+                if self._source.speaks_for(entry.url):
                     yield entry
             elif len(self.below) < MAX_SITEMAPS and (more := below(self._source, entry)):
                 self.below.append(more)

@@ -20,7 +20,7 @@ from windlass.drivers.browser.blocking import Blocked
 from windlass.drivers.browser.failures import network_code
 from windlass.drivers.redirects import resolved, without_fragment
 from windlass.errors import TargetError, TooManyRedirects
-from windlass.model.page import Redirect
+from windlass.model.page import Redirect, all_of
 
 log = structlog.get_logger(__name__)
 
@@ -148,10 +148,10 @@ class Documents:
             return True
         fields = tuple((one["name"], one["value"]) for one in event.get("responseHeaders", ()))
         url = event["request"]["url"] + event["request"].get("urlFragment", "")
-        if status in _REDIRECTS and any(name.lower() == "location" for name, _ in fields):
+        locations = all_of(fields, "location")
+        if status in _REDIRECTS and locations:
             self._chain.append(Redirect(url, status))
-            location = next(value for name, value in fields if name.lower() == "location")
-            self.heading = resolved(url, location) or ""
+            self.heading = resolved(url, locations[0]) or ""
             if len(self._chain) > self._max_redirects:
                 text = f"The target redirects more than {self._max_redirects} times."
                 self.failure = TooManyRedirects(text)

@@ -30,7 +30,7 @@ from windlass.drivers.proxies import Proxies
 from windlass.drivers.redirects import Hop
 from windlass.drivers.travel import Errand, errand_for
 from windlass.errors import BodyTooLarge, BodyTruncated, BrowserCrashed, EngineError
-from windlass.model.page import Failure, Page
+from windlass.model.page import Failure, Page, all_of
 from windlass.model.request import ExtractRequest
 from windlass.net.cookies import CookieJar
 from windlass.net.doors import Door
@@ -182,8 +182,8 @@ class BrowserDriver:
         last, response = tab.documents.last, navigation.response
         if last is None or response is None or last.url != response.url:
             return None
-        kinds = [value.lower() for name, value in last.headers if name.lower() == "content-type"]
-        if not kinds or kinds[0].lstrip().startswith(_MARKUP):
+        kinds = all_of(last.headers, "content-type")
+        if not kinds or kinds[0].lower().lstrip().startswith(_MARKUP):
             return None
         try:
             body = await tab.stage.within(response.body(), _BODY_S)

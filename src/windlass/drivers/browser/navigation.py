@@ -20,8 +20,9 @@ from windlass.drivers.browser.rendering import is_taken_at_once
 from windlass.drivers.browser.tab import Tab
 from windlass.drivers.redirects import Hop, resolved, without_fragment
 from windlass.drivers.refresh import MAX_DELAY_S
-from windlass.drivers.travel import Errand, all_of
+from windlass.drivers.travel import Errand
 from windlass.errors import InvalidResponse, TargetError
+from windlass.model.page import all_of
 from windlass.model.render import LoadState
 from windlass.net.egress import Egress
 from windlass.net.refresh import parse_refresh
