@@ -302,13 +302,14 @@ def test_a_new_version_leaves_runs_under_way_alone(world: World, origin: Origin,
 # ---------------------------------------------------------------- refusals
 
 
-def test_an_unknown_agent_is_not_found(world: World) -> None:
+@pytest.mark.parametrize("name", ["nope", "no\0pe", "n\u00f6pe", "no/pe", "n" * 200])
+def test_an_unknown_agent_is_not_found(world: World, name: str) -> None:
     client = world.client
     calls = [
-        lambda: client.agent.run(agent="nope", params={"a": 1}),
-        lambda: client.agent.run_async(agent="nope", params={"a": 1}),
-        lambda: client.agent.run_batch(inputs=[{}], shared_inputs={"agent": "nope"}),
-        lambda: quietly(lambda: client.agent.get("nope")),
+        lambda: client.agent.run(agent=name, params={"a": 1}),
+        lambda: client.agent.run_async(agent=name, params={"a": 1}),
+        lambda: client.agent.run_batch(inputs=[{}], shared_inputs={"agent": name}),
+        lambda: quietly(lambda: client.agent.get(name)),
     ]
     for call in calls:
         with pytest.raises(NotFoundError) as caught:
@@ -483,7 +484,7 @@ def test_an_agent_is_kept_exported_and_deleted(world: World) -> None:
     with world.http() as http:
         assert http.put("/v1/agents/kept", json=document).json()["version"] == 1
         assert http.put("/v1/agents/kept", json=document).json()["version"] == 1
-        newer = {**document, "description": "newer"}
+        newer = {**document, "description": "newer \0"}
         assert http.put("/v1/agents/kept", json=newer).json()["version"] == 2
         assert http.get("/v1/agents/kept/document").json() == newer
         assert http.get("/v1/agents/kept/document?version=1").json() == document

@@ -5,11 +5,13 @@ A run keeps what its agent was when it began: its task holds the whole request.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from windlass.errors import AgentNotFound, InvalidRequest, Overloaded, Problem
 from windlass.model.account import Account
-from windlass.model.agent import Agent, AgentDocument, AgentSummary
+from windlass.model.agent import NAME, Agent, AgentDocument, AgentSummary
 from windlass.storage.database import Database
 
 MOST = 1000
@@ -18,6 +20,7 @@ KEPT = 100
 """Versions of one agent."""
 _TRIES = 10
 
+_NAME = re.compile(NAME)
 _decoder = msgspec.json.Decoder(AgentDocument)
 
 
@@ -29,7 +32,9 @@ class Agents:
 
     async def get(self, account: Account, name: str, version: int | None = None) -> Agent:
         """One agent, its newest version unless another is named. Raises AgentNotFound."""
-        row = await self._database.fetch_row("get_agent", account.id, name, version)
+        row = None
+        if _is_name(name):
+            row = await self._database.fetch_row("get_agent", account.id, name, version)
         if row is None:
             raise AgentNotFound
         text = row["document"].encode()
@@ -74,5 +79,12 @@ class Agents:
 
     async def delete(self, account: Account, name: str) -> None:
         """Removes an agent with all its versions. Raises AgentNotFound."""
-        if not await self._database.fetch("delete_agent", account.id, name, durable=True):
+        if not _is_name(name) or not await self._database.fetch(
+            "delete_agent", account.id, name, durable=True
+        ):
             raise AgentNotFound
+
+
+def _is_name(text: str) -> bool:
+    """Whether an agent may have this name; what else is asked for may be no text for a database."""
+    return _NAME.match(text) is not None
