@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import NamedTuple
 
+from windlass.model.outline import Outline, PageLink
 from windlass.model.page import Failure, all_of
 from windlass.model.task import HostSign, Task
 from windlass.net.endpoints import web_lane
 from windlass.net.retry_after import parse_retry_after
+from windlass.settings import Settings
+from windlass.site.canonical import directives_for
 
 REFUSALS = frozenset({429, 503})
 """Statuses by which a host asks for less."""
@@ -69,3 +72,30 @@ def note_of_wish(wish_s: float) -> str:
 def wish_s(headers: Iterable[tuple[str, str]], then: datetime) -> float | None:
     """For how many seconds from its answer `then` on a host wants to be left alone."""
     return parse_retry_after(next(iter(all_of(headers, "retry-after")), None), then)
+
+
+class Granted(NamedTuple):
+    """What a page asks of robots and is done; `links` are those that may be followed."""
+
+    noindex: bool
+    nofollow: bool
+    links: tuple[PageLink, ...]
+
+
+class Obedience:
+    """How much is done of what pages ask of robots: as much as the operator wants."""
+
+    def __init__(self, settings: Settings) -> None:
+        obeyed = settings.obey_directives if settings.obey_robots else ()
+        self._agent = settings.robots_agent
+        self._noindex = "noindex" in obeyed
+        self._nofollow = "nofollow" in obeyed
+
+    def grants(self, outline: Outline, headers: Iterable[str]) -> Granted:
+        """What a page is granted, from its outline and the values of X-Robots-Tag."""
+        asked = directives_for(self._agent, outline, headers)
+        nofollow = asked.nofollow and self._nofollow
+        links = () if nofollow else outline.links
+        if self._nofollow:
+            links = tuple(link for link in links if not link.nofollow)
+        return Granted(asked.noindex and self._noindex, nofollow, links)

@@ -15,6 +15,7 @@ from windlass.errors import NotAPage, RobotsDenied
 from windlass.frontier.identity import Identity
 from windlass.frontier.links import Frontier, frontier_of
 from windlass.kinds import Context
+from windlass.kinds.courtesy import Obedience
 from windlass.kinds.extract import Extract
 from windlass.kinds.robots import RobotsKeeper
 from windlass.model.crawl import CrawlPlan
@@ -24,7 +25,7 @@ from windlass.model.task import Outcome, State, Task
 from windlass.model.visit import Candidate, PageRequest, Sighting, Visit
 from windlass.net.cookies import CookieJar
 from windlass.net.endpoints import host_of
-from windlass.site.canonical import Directives, canonical_url, directives_for
+from windlass.site.canonical import canonical_url
 from windlass.storage.robots import KeptRobots
 
 _PLANS_KEPT = 64
@@ -72,8 +73,7 @@ class FetchPage(Extract):
         self._crawls = context.crawls
         self._plans = Plans(context)
         self._robots = RobotsKeeper(context)
-        settings = context.settings
-        self._obeys = frozenset(settings.obey_directives if settings.obey_robots else ())
+        self._obedience = Obedience(context.settings)
         self._pages = msgspec.json.Decoder(PageRequest)
 
     def _read(self, task: Task) -> PageRequest:
@@ -120,10 +120,11 @@ class FetchPage(Extract):
             moved_to = extraction.url
             frontier = Frontier(frontier.scope.moved(moved_to), frontier.rules)
         aliases, canonical = _other_names(frontier, page, extraction, sighting)
-        asked = self._asked(extraction, sighting)
+        headers = extraction.all_of("x-robots-tag")
+        granted = self._obedience.grants(sighting.outline, headers)
         found: Found = ((), ())
-        if plan.sitemap != "only" and not asked.nofollow:
-            links = [*([canonical.url] if canonical else ()), *self._links(sighting)]
+        if plan.sitemap != "only" and not granted.nofollow:
+            links = [*([canonical.url] if canonical else ()), *(one.url for one in granted.links)]
             found = await self._follow(frontier, page, extraction.url, links)
         return Visit(
             aliases=aliases,
@@ -131,23 +132,9 @@ class FetchPage(Extract):
             fingerprint=sighting.fingerprint if extraction.failure is None else None,
             found=found[0],
             excluded=found[1],
-            refused=asked.noindex,
+            refused=granted.noindex,
             moved_to=moved_to,
         )
-
-    def _asked(self, extraction: Extraction, sighting: Sighting) -> Directives:
-        """What the page asks of us and will be done."""
-        headers = extraction.all_of("x-robots-tag")
-        asked = directives_for(self._settings.robots_agent, sighting.outline, headers)
-        return Directives(
-            noindex=asked.noindex and "noindex" in self._obeys,
-            nofollow=asked.nofollow and "nofollow" in self._obeys,
-        )
-
-    def _links(self, sighting: Sighting) -> list[str]:
-        """Where the page leads, without the links that we are asked not to follow."""
-        nofollow = "nofollow" in self._obeys
-        return [one.url for one in sighting.outline.links if not (nofollow and one.nofollow)]
 
     async def _follow(
         self, frontier: Frontier, page: Candidate, final_url: str, links: list[str]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Literal
 
 import msgspec
 
@@ -18,7 +17,7 @@ from windlass.frontier.likeness import is_unlike
 from windlass.frontier.links import Frontier, frontier_of
 from windlass.frontier.outward import Outward
 from windlass.frontier.parts import take_apart
-from windlass.kinds.courtesy import wish_s
+from windlass.kinds.courtesy import Granted, Obedience, wish_s
 from windlass.model.crawl import CrawlPlan
 from windlass.model.map import MapLink, MapPlan
 from windlass.model.outline import Outline, PageLink
@@ -26,7 +25,7 @@ from windlass.model.page import Failure, Page, all_of
 from windlass.model.visit import Bounds, Candidate, Fingerprint, Sighting
 from windlass.settings import Settings
 from windlass.site import discovery
-from windlass.site.canonical import canonical_url, directives_for
+from windlass.site.canonical import canonical_url
 from windlass.site.listing import Listing
 
 Allowed = Callable[[str], bool]
@@ -91,8 +90,7 @@ class Survey:
     """The URLs of one site, from its start page outward."""
 
     def __init__(self, plan: MapPlan, settings: Settings) -> None:
-        self._agent = settings.robots_agent
-        self._obeyed = frozenset(settings.obey_directives if settings.obey_robots else ())
+        self._obedience = Obedience(settings)
         self._filter = plan.domain_filter
         self._only_sitemaps = plan.sitemap == "only"
         crawl = CrawlPlan(url=plan.request.url, request=plan.request, bounds=_WHOLE_SITE)
@@ -172,7 +170,7 @@ class Survey:
         if self._only_sitemaps or page is None:
             return
         self._finds.add(page, Place.SITE)
-        self._links(seen, allowed, Place.SITE)
+        self._links(_followed(seen, self._granted(seen)), allowed, Place.SITE)
 
     def set_out(self, seen: Visited, allowed: Allowed) -> None:
         """Begins with what the start page names and no sitemap lists."""
@@ -265,17 +263,19 @@ class Survey:
         self._read.add(here.key)
         self._finds.add(here, Place.SITE)
         self._finds.tell(here.key, Source.PAGE, seen.outline.title, seen.outline.description)
-        if self._asks("noindex", seen):
+        granted = self._granted(seen)
+        if granted.noindex:
             self._finds.drop(here.key)
         canonical = self._canonical(here, seen)
         alias = self._weigh(here.key, canonical, seen.sketch) or alias
-        links = [*([canonical.url] if canonical else ()), *(one.url for one in self._shown(seen))]
+        shown = _followed(seen, granted)
+        links = [*([canonical.url] if canonical else ()), *(one.url for one in shown)]
         named = self._frontier.follow(links, page).candidates
         if page.depth >= _DEEPEST:
             self._too_deep |= any(self._is_new(link) for link in links)
         fresh = self._permitted([one for one in named if self._is_unread(one.key)], allowed)
         self._outward.settle(page, fresh, seen.fingerprint, alias=alias)
-        self._links(seen, allowed, None)
+        self._links(shown, allowed, None)
 
     def _is_unread(self, key: bytes) -> bool:
         """Whether a page is to be read, and is not yet among those that wait for it."""
@@ -320,10 +320,13 @@ class Survey:
 
     # ------------------------------------------------------------ links
 
-    def _links(self, seen: Visited, allowed: Allowed, place: Place | None) -> None:
+    def _granted(self, seen: Visited) -> Granted:
+        return self._obedience.grants(seen.outline, seen.values("x-robots-tag"))
+
+    def _links(self, links: tuple[PageLink, ...], allowed: Allowed, place: Place | None) -> None:
         """Enters where a page leads, and what its links are called. `place` None: of the site's
         own URLs only the names, because they are entered where they are judged."""
-        for link in self._shown(seen):
+        for link in links:
             page = self._frontier.identify(link.url)
             if page is None:
                 continue
@@ -339,23 +342,6 @@ class Survey:
                 self._finds.add(page, place)
             self._finds.tell(page.key, Source.LINK, link.text)
 
-    def _shown(self, seen: Visited) -> tuple[PageLink, ...]:
-        """The links of a page that may be followed."""
-        if self._asks("nofollow", seen):
-            return ()
-        links = seen.outline.links
-        if "nofollow" in self._obeyed:
-            links = tuple(link for link in links if not link.nofollow)
-        refresh = seen.outline.refresh
-        return (*links, PageLink(refresh)) if refresh else links
-
-    def _asks(self, directive: Literal["noindex", "nofollow"], seen: Visited) -> bool:
-        """Whether a page asks for this and we do as it asks."""
-        tags = seen.values("x-robots-tag")
-        asked = directives_for(self._agent, seen.outline, tags)
-        wanted = asked.noindex if directive == "noindex" else asked.nofollow
-        return wanted and directive in self._obeyed
-
     def _is_wanted(self, url: str) -> bool:
         """Whether a URL of another host is part of the answer (contract section 11)."""
         if self._filter != "subdomain":
@@ -365,3 +351,11 @@ class Survey:
         bases = (home.host.partition(":")[0] for home in self._frontier.scope.homes)
         mains = [base.removeprefix("www.") for base in bases]
         return any(name == main or name.endswith("." + main) for main in mains)
+
+
+def _followed(seen: Visited, granted: Granted) -> tuple[PageLink, ...]:
+    """Where a page leads, as far as it may be followed."""
+    refresh = seen.outline.refresh
+    return (
+        (*granted.links, PageLink(refresh)) if refresh and not granted.nofollow else granted.links
+    )
