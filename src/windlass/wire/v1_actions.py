@@ -20,6 +20,7 @@ from windlass.model.render import ACTION_TIMEOUT_MS, Action, LoadState
 from windlass.wire import ajv
 from windlass.wire import v1_browser_body as spec
 from windlass.wire.document import unexplained
+from windlass.wire.v1_options import given
 from windlass.wire.v1_reading import Reading, Steps
 from windlass.wire.v1_urls import read_web_url
 
@@ -37,9 +38,9 @@ LOAD_STATES: dict[str, LoadState] = {
 }
 
 
-def read_actions(given: list[dict[str, Any]], reading: Reading) -> tuple[Action, ...]:
+def read_actions(items: list[dict[str, Any]], reading: Reading) -> tuple[Action, ...]:
     """The actions in their order; wrong ones are noted and left out."""
-    made = (_read_action(item, ("browser_actions", n), reading) for n, item in enumerate(given))
+    made = (_read_action(item, ("browser_actions", n), reading) for n, item in enumerate(items))
     return tuple(action for action in made if action is not None)
 
 
@@ -161,10 +162,6 @@ def _flag(value: bool | str | UnsetType, default: bool) -> bool:
     return value if isinstance(value, bool) else value == "true"
 
 
-def _or(value: Any, default: Any) -> Any:
-    return default if value is UNSET else value
-
-
 # --------------------------------------------------------------------- one reader per action
 
 
@@ -173,8 +170,8 @@ def _goto(body: str | spec.GotoSpec, place: _Place) -> Action:
         return ours.Goto(url=place.url("", body))
     return ours.Goto(
         url=place.url("url", body.url),
-        referer=_or(body.referer, ""),
-        wait_until=LOAD_STATES[_or(body.wait_until, "load")],
+        referer=given(body.referer, ""),
+        wait_until=LOAD_STATES[given(body.wait_until, "load")],
         timeout_ms=place.duration("timeout", body.timeout, ACTION_TIMEOUT_MS),
     )
 
@@ -212,35 +209,35 @@ def _click(body: str | list[str] | spec.ClickSpec, place: _Place) -> Action:
         place.wrong((), message, "required", missingProperty="selector")
     return ours.Click(
         selectors=place.selectors("selector", body.selector),
-        x=_or(body.x, None),
-        y=_or(body.y, None),
+        x=given(body.x, None),
+        y=given(body.y, None),
         relative_to=place.selectors("relative_to", body.relative_to),
-        count=round(_or(body.count, 1)),
+        count=round(given(body.count, 1)),
         delay_ms=place.duration("delay", body.delay, 0),
-        offset_x=_or(body.offset_x, 0),
-        offset_y=_or(body.offset_y, 0),
+        offset_x=given(body.offset_x, 0),
+        offset_y=given(body.offset_y, 0),
         scroll=_flag(body.scroll, True),
-        steps=round(_or(body.steps, 0)),
-        strategy=_or(body.strategy, ""),
+        steps=round(given(body.steps, 0)),
+        strategy=given(body.strategy, ""),
         visible=_flag(body.visible, True),
         timeout_ms=place.duration("timeout", body.timeout, ACTION_TIMEOUT_MS),
     )
 
 
 def _fill(body: spec.FillSpec, place: _Place) -> Action:
-    value = _or(body.value, _or(body.text, None))
+    value = given(body.value, given(body.text, None))
     if value is None:
         message = "must have required property 'value'"
         place.wrong((), message, "required", missingProperty="value")
     return ours.Fill(
         selectors=place.selectors("selector", body.selector),
         value=value or "",
-        mode=_or(body.mode, "type"),
+        mode=given(body.mode, "type"),
         click=_flag(body.click_on_element, True),
         delay_ms=place.duration("delay", body.delay, 0),
         interval_ms=place.duration("typing_interval", body.typing_interval, 0),
-        typing=_or(body.typing_strategy, "simple"),
-        strategy=_or(body.mouse_movement_strategy, ""),
+        typing=given(body.typing_strategy, "simple"),
+        strategy=given(body.mouse_movement_strategy, ""),
         scroll=_flag(body.scroll, True),
         visible=_flag(body.visible, True),
         timeout_ms=place.duration("timeout", body.timeout, ACTION_TIMEOUT_MS),
@@ -269,8 +266,8 @@ def _scroll(body: float | str | spec.ScrollSpec, place: _Place) -> Action:
     if body.to in ("top", "bottom"):
         edge = "top" if body.to == "top" else "bottom"
     return ours.Scroll(
-        x=_or(body.x, 0),
-        y=_or(body.y, 0),
+        x=given(body.x, 0),
+        y=given(body.y, 0),
         edge=edge,
         to=() if edge else place.selectors("to", body.to),
         container=place.selectors("container", body.container),
@@ -290,7 +287,7 @@ def _auto_scroll(body: bool | float | str | spec.AutoScrollSpec, place: _Place) 
         max_duration_ms=place.duration("max_duration", body.max_duration, longest),
         idle_timeout_ms=place.duration("idle_timeout", body.idle_timeout, idle),
         delay_ms=place.duration("delay_after_scroll", body.delay_after_scroll, standard.delay_ms),
-        step_px=round(_or(body.step_size, 0)),
+        step_px=round(given(body.step_size, 0)),
         click=place.selectors("click_selector", body.click_selector),
         loading=place.selectors("loading_selector", body.loading_selector),
         pause_on=place.selectors("pause_on_selector", body.pause_on_selector),
@@ -301,10 +298,10 @@ def _auto_scroll(body: bool | float | str | spec.AutoScrollSpec, place: _Place) 
 def _screenshot(body: bool | spec.ScreenshotSpec, place: _Place) -> Action:
     if isinstance(body, bool):
         return ours.TakeScreenshot()
-    quality = _or(body.quality, None)
+    quality = given(body.quality, None)
     return ours.TakeScreenshot(
         full_page=_flag(body.full_page, False),
-        format=_or(body.format, "png"),
+        format=given(body.format, "png"),
         quality=None if quality is None else round(quality),
     )
 
@@ -314,7 +311,7 @@ def _get_cookies(body: bool | spec.GetCookiesSpec, place: _Place) -> Action:
         return ours.GetCookies()
     named = ("name", "value", "path", "secure", "http_only", "same_site")
     wanted = {name: value for name in named if (value := getattr(body, name)) is not UNSET}
-    return ours.GetCookies(domain=_or(body.domain, ""), filters=wanted)
+    return ours.GetCookies(domain=given(body.domain, ""), filters=wanted)
 
 
 def _eval(body: str | spec.EvalSpec, place: _Place) -> Action:
@@ -329,8 +326,8 @@ def _fetch(body: str | spec.FetchSpec, place: _Place) -> Action:
         return ours.Fetch(url=place.url("", body))
     return ours.Fetch(
         url=place.url("url", body.url),
-        method=_or(body.method, "GET"),
-        headers=_or(body.headers, {}),
+        method=given(body.method, "GET"),
+        headers=given(body.headers, {}),
         body=body.body,
         timeout_ms=place.duration("timeout", body.timeout, ACTION_TIMEOUT_MS),
     )
