@@ -182,7 +182,7 @@ def read_run(raw: bytes, reading: Reading, *, asynchronous: bool) -> AgentCall:
     delivery = _delivery(layers, reading, asynchronous=asynchronous)
     if body is None:
         raise refusal(reading.problems)
-    _warn_unknown(document, reading)
+    reading.warn_unknown(document, _KNOWN)
     return AgentCall(
         agent=body.agent,
         params=_without_options(body.params),
@@ -212,12 +212,6 @@ def _delivery(
         if any(name in layer.options for layer in layers):
             reading.warn(f"{name} is ignored: synchronous calls answer directly")
     return None
-
-
-def _warn_unknown(document: Mapping[str, Any], reading: Reading) -> None:
-    unknown = [name for name in document if name not in _KNOWN]
-    for name in unknown[:20]:
-        reading.warn(f"unknown field {name[:64]!r} is ignored")
 
 
 def _without_options(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -170,7 +170,8 @@ def _convertible(rest: dict[str, Any]) -> dict[str, Any]:
 
 def _read(body: CrawlBody, document: dict[str, Any], reading: Reading) -> CrawlWish:
     options: dict[str, Any] = document.get("extract_options") or {}
-    _warn_unknown(document, options, reading)
+    reading.warn_unknown(document, CrawlBody.__struct_fields__)
+    _warn_useless(options, reading)
     url, authorization = read_target(body.url, reading)
     bounds = _bounds(body, reading)
     webhook = None
@@ -198,12 +199,7 @@ def _read(body: CrawlBody, document: dict[str, Any], reading: Reading) -> CrawlW
     )
 
 
-def _warn_unknown(
-    document: Mapping[str, Any], options: Mapping[str, Any], reading: Reading
-) -> None:
-    unknown = [name for name in document if name not in CrawlBody.__struct_fields__]
-    for name in unknown[:20]:
-        reading.warn(f"unknown field {name[:64]!r} is ignored")
+def _warn_useless(options: Mapping[str, Any], reading: Reading) -> None:
     if "url" in options:
         reading.warn("extract_options.url is ignored: pages have URLs of their own")
     if "callback_url" in options:

@@ -75,7 +75,7 @@ def read_fields(
         _note_problems(plain, kind, reading, str(error))
         return None
     request, delivery = _translate(body, reading), _read_delivery(body, reading)
-    _warn_unknown(document, kind, reading)
+    reading.warn_unknown(document, _KNOWN[kind], DeliveryFields.__struct_fields__)
     if reading.warnings:
         request = msgspec.structs.replace(request, warnings=tuple(reading.warnings))
     return request, delivery
@@ -123,17 +123,6 @@ def _note_problems(
         return
     _translate(body, reading)
     _read_delivery(body, reading)
-
-
-def _warn_unknown(document: dict[str, Any], kind: type[ExtractBody], reading: Reading) -> None:
-    unknown = [key for key in document if key not in _KNOWN[kind]]
-    for key in unknown[:20]:
-        if key in DeliveryFields.__struct_fields__:
-            reading.warn(f"{key} is ignored: synchronous calls answer directly")
-        else:
-            reading.warn(f"unknown field {key[:64]!r} is ignored")
-    if len(unknown) > 20:
-        reading.warn(f"{len(unknown) - 20} more unknown fields are ignored")
 
 
 _KNOWN = {kind: frozenset(kind.__struct_fields__) for kind in (ExtractBody, AsyncExtractBody)}

@@ -100,7 +100,7 @@ def read_map(
     delivery = None
     if isinstance(body, AsyncMapBody):
         delivery = read_delivery((delivery_layer(body),), reading)
-    _warn_unknown(document, kind, reading)
+    reading.warn_unknown(document, kind.__struct_fields__, DeliveryFields.__struct_fields__)
     if reading.problems:
         raise refusal(reading.problems)
     plan = MapPlan(
@@ -142,15 +142,6 @@ def _request(body: MapBody, reading: Reading) -> ExtractRequest:
         place=Place(country=given(body.country, "")),
         locale=given(body.locale, ""),
     )
-
-
-def _warn_unknown(document: dict[str, Any], kind: type[MapBody], reading: Reading) -> None:
-    unknown = [name for name in document if name not in kind.__struct_fields__]
-    for name in unknown[:20]:
-        if name in DeliveryFields.__struct_fields__:
-            reading.warn(f"{name} is ignored: synchronous calls answer directly")
-        else:
-            reading.warn(f"unknown field {name[:64]!r} is ignored")
 
 
 def map_body(

@@ -5,13 +5,16 @@ Passed through the readers of dialect v1, so that all wrong fields are told at o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from windlass.errors import Problem
 from windlass.wire.ajv import pointer
 
 Steps = tuple[str | int, ...]
+
+_NAMED = 20
+"""Unknown fields that are told by name."""
 
 
 class Reading:
@@ -59,3 +62,16 @@ class Reading:
     def warn(self, note: str) -> None:
         """Notes something that callers should know but that refuses nothing."""
         self.warnings.append(note)
+
+    def warn_unknown(
+        self, names: Iterable[str], known: Container[str], asynchronous: Container[str] = ()
+    ) -> None:
+        """Notes fields that nobody reads; those of `asynchronous` are read in such calls."""
+        unknown = [name for name in names if name not in known]
+        for name in unknown[:_NAMED]:
+            if name in asynchronous:
+                self.warn(f"{name} is ignored: synchronous calls answer directly")
+            else:
+                self.warn(f"unknown field {name[:64]!r} is ignored")
+        if len(unknown) > _NAMED:
+            self.warn(f"{len(unknown) - _NAMED} more unknown fields are ignored")
