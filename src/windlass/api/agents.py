@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -17,14 +18,14 @@ from msgspec import UNSET
 from windlass.agents.binding import bind
 from windlass.agents.documents import Compiled, compiled, read_agent
 from windlass.agents.samples import compare
-from windlass.api.batches import READ_FOR_S, Batches
+from windlass.api.batches import Batches
 from windlass.api.call import Call, Reply
 from windlass.api.verbs import Verbs
-from windlass.api.work import Work, linked
+from windlass.api.work import Work
 from windlass.buckets.places import allowed
 from windlass.errors import AgentNotFound, InvalidRequest, Problem
 from windlass.model.agent import Agent, AgentDocument, Sample
-from windlass.model.request import ExtractRequest, Submission
+from windlass.model.request import Submission
 from windlass.model.task import State, Task
 from windlass.settings import Settings
 from windlass.wire import ajv
@@ -68,9 +69,7 @@ class AgentRuns:
         reading = self._reading(call)
         inputs = AgentInputs(call.body, reading, limit=self._settings.batch_limit)
         agent = await self._service.agent(call.account, inputs.agent)
-        return await self._batches.accept(
-            call, inputs.size, partial(_read_all, inputs, agent, reading)
-        )
+        return await self._batches.accept(call, inputs.size, _bound_all(inputs, agent, reading))
 
     async def _submit(self, call: Call, *, asynchronous: bool) -> tuple[Task, int | None]:
         reading = self._reading(call)
@@ -81,39 +80,21 @@ class AgentRuns:
         if request is None or reading.problems:
             raise refusal(reading.problems)
         wanted = Submission(request, asked.input, asked.delivery)
-        task = await self._service.extract(
-            call.account,
-            linked(wanted, call.base(self._settings.public_url)),
-            interactive=not asynchronous,
-            idempotency=call.idempotency() if asynchronous else None,
-        )
-        call.task_id = task.id
-        call.forget_body()
-        return task, request.timeout_ms if isinstance(request, ExtractRequest) else None
+        return await self._work.submit(call, wanted, asynchronous=asynchronous)
 
     def _reading(self, call: Call) -> Reading:
         return Reading(time.time(), partial(allowed, self._settings, call.account.name))
 
 
-async def _read_all(
-    inputs: AgentInputs, agent: Agent, reading: Reading, base: str
-) -> list[Submission]:
-    """All inputs of a batch. Raises InvalidRequest."""
+def _bound_all(inputs: AgentInputs, agent: Agent, reading: Reading) -> Iterator[Submission | None]:
+    """All inputs of a batch, None for a wrong one. Raises InvalidRequest at the end if there is
+    any."""
     made = compiled(agent.text)
-    wanted: list[Submission] = []
-    pause_at = time.perf_counter() + READ_FOR_S
     notes = list(reading.warnings)
     for asked in inputs:
-        if asked is not None:
-            submission = _bound(made, asked, agent.version, reading, notes)
-            if submission is not None:
-                wanted.append(linked(submission, base))
-        if time.perf_counter() > pause_at:
-            await asyncio.sleep(0)
-            pause_at = time.perf_counter() + READ_FOR_S
+        yield None if asked is None else _bound(made, asked, agent.version, reading, notes)
     if reading.problems:
         raise refusal(_distinct(reading.problems)[: ajv.MOST])
-    return wanted
 
 
 def _bound(
@@ -215,10 +196,9 @@ class AgentShelf:
         if request is None:
             raise refusal(reading.problems)
         wanted = Submission(request, asked.input)
-        task = await self._service.extract(call.account, wanted, interactive=True)
-        call.task_id = task.id
-        timeout_ms = request.timeout_ms if isinstance(request, ExtractRequest) else None
-        return await self._work.ended(call, task, timeout_ms)
+        return await self._work.ended(
+            call, *await self._work.submit(call, wanted, asynchronous=False)
+        )
 
     async def _found(self, call: Call, task: Task) -> tuple[Any, str]:
         """What the recipe found, or why there was nothing to read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from uuid import UUID
@@ -30,7 +30,7 @@ from windlass.wire.v1_batches import (
 from windlass.wire.v1_inputs import Inputs
 from windlass.wire.v1_reading import Reading
 
-READ_FOR_S = 0.005
+_READ_FOR_S = 0.005
 """How long one batch is read before other calls have their turn."""
 
 
@@ -54,16 +54,14 @@ class Batches:
         settings = self._settings
         reading = Reading(time.time(), partial(allowed, settings, call.account.name))
         inputs = Inputs(call.body, reading, limit=settings.batch_limit, legacy=legacy)
-        return await self.accept(call, inputs.size, partial(_read_all, inputs))
+        return await self.accept(call, inputs.size, inputs)
 
-    async def accept(
-        self, call: Call, size: int, read: Callable[[str], Awaitable[list[Submission]]]
-    ) -> Reply:
-        """Accepts what `read` makes of the body, with links that start with the base it is given.
-        `size` is that of all inputs in bytes."""
+    async def accept(self, call: Call, size: int, inputs: Iterable[Submission | None]) -> Reply:
+        """Accepts all inputs, or none if iterating them raises InvalidRequest. `size` is that of
+        them all in bytes."""
         base, idempotency = call.base(self._settings.public_url), call.idempotency()
         async with self._room_for(size):
-            wanted = await read(base)
+            wanted = await _read_all(inputs, base)
             account = call.account
             group, tasks = await self._service.extract_batch(account, wanted, idempotency)
             call.task_id = group.id
@@ -121,13 +119,13 @@ class Batches:
 async def _read_all(inputs: Iterable[Submission | None], base: str) -> list[Submission]:
     """All inputs. Raises InvalidRequest."""
     wanted: list[Submission] = []
-    pause_at = time.perf_counter() + READ_FOR_S
+    pause_at = time.perf_counter() + _READ_FOR_S
     for one in inputs:
         if one is not None:
             wanted.append(linked(one, base))
         if time.perf_counter() > pause_at:
             await asyncio.sleep(0)
-            pause_at = time.perf_counter() + READ_FOR_S
+            pause_at = time.perf_counter() + _READ_FOR_S
     return wanted
 
 

@@ -7,6 +7,7 @@ import math
 import time
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -14,8 +15,7 @@ from windlass.api.call import Call, CallerGone, Reply
 from windlass.api.verbs import Verbs
 from windlass.buckets.places import allowed
 from windlass.errors import RequestTimeout
-from windlass.model.delivery import DeliveryOptions
-from windlass.model.map import MAP
+from windlass.model.map import MAP, MapWish
 from windlass.model.page import Failure
 from windlass.model.request import ExtractRequest, Submission
 from windlass.model.task import State, Task
@@ -26,6 +26,8 @@ from windlass.wire.v1_maps import read_map
 from windlass.wire.v1_results import empty_result, legacy_result
 from windlass.wire.v1_tasks import creation_reply
 from windlass.wire.v1_terms import reason
+
+W = TypeVar("W", Submission, MapWish)
 
 MARGIN_S = 5.0
 """Time a synchronous answer may take beyond the caller's own budget for the page."""
@@ -75,51 +77,53 @@ class Work:
 
     async def map_async(self, call: Call) -> Reply:
         """Accepts a map and answers at once."""
-        task = await self._submit_map(call, asynchronous=True)
+        task, _ = await self._submit_map(call, asynchronous=True)
         return Reply(creation_reply(task, call.base(self._settings.public_url)))
 
     async def map(self, call: Call) -> Reply:
         """Submits the same map and waits for it."""
-        task = await self._submit_map(call, asynchronous=False)
-        return await self.finish(call, task, None)
+        return await self.finish(call, *await self._submit_map(call, asynchronous=False))
 
-    async def _submit_map(self, call: Call, *, asynchronous: bool) -> Task:
-        settings, account = self._settings, call.account
+    async def _submit_map(self, call: Call, *, asynchronous: bool) -> tuple[Task, int | None]:
         wish = read_map(
             call.body,
             now=time.time(),
             asynchronous=asynchronous,
-            may_store=partial(allowed, settings, account.name),
+            may_store=partial(allowed, self._settings, call.account.name),
         )
-        delivery = _linked(wish.delivery, call.base(settings.public_url))
-        task = await self._service.map(
-            account,
-            msgspec.structs.replace(wish, delivery=delivery),
-            interactive=not asynchronous,
-            idempotency=call.idempotency() if asynchronous else None,
-        )
-        call.task_id = task.id
-        call.forget_body()
-        return task
+        return await self.submit(call, wish, asynchronous=asynchronous)
 
     async def _submit(self, call: Call, *, asynchronous: bool) -> tuple[Task, int | None]:
-        """The stored task and the caller's own budget; what is large is in memory no longer."""
-        settings, account = self._settings, call.account
         read = read_extract(
             call.body,
             now=time.time(),
             asynchronous=asynchronous,
-            may_store=partial(allowed, settings, account.name),
+            may_store=partial(allowed, self._settings, call.account.name),
         )
-        task = await self._service.extract(
-            account,
-            linked(read, call.base(settings.public_url)),
-            interactive=not asynchronous,
-            idempotency=call.idempotency() if asynchronous else None,
-        )
+        return await self.submit(call, read, asynchronous=asynchronous)
+
+    async def submit(
+        self, call: Call, wanted: Submission | MapWish, *, asynchronous: bool
+    ) -> tuple[Task, int | None]:
+        """The stored task and the caller's own budget; what is large is in memory no longer, if
+        the caller does not keep it."""
+        account, interactive = call.account, not asynchronous
+        key = call.idempotency() if asynchronous else None
+        base = call.base(self._settings.public_url)
+        own: int | None = None
+        if isinstance(wanted, MapWish):
+            task = await self._service.map(
+                account, linked(wanted, base), interactive=interactive, idempotency=key
+            )
+        else:
+            task = await self._service.extract(
+                account, linked(wanted, base), interactive=interactive, idempotency=key
+            )
+            if isinstance(wanted.request, ExtractRequest):
+                own = wanted.request.timeout_ms
         call.task_id = task.id
         call.forget_body()
-        return task, read.request.timeout_ms if isinstance(read.request, ExtractRequest) else None
+        return task, own
 
     async def _answer(self, call: Call, task: Task) -> Reply:
         """The result, whatever the target's status; an error if the target gave no answer."""
@@ -149,13 +153,12 @@ class Work:
         raise CallerGone
 
 
-def linked(wanted: Submission, base: str) -> Submission:
+def linked(wanted: W, base: str) -> W:
     """The same with links in its webhook that start with `base`."""
-    return msgspec.structs.replace(wanted, delivery=_linked(wanted.delivery, base))
-
-
-def _linked(delivery: DeliveryOptions | None, base: str) -> DeliveryOptions | None:
-    return None if delivery is None else msgspec.structs.replace(delivery, base=base)
+    if wanted.delivery is None:
+        return wanted
+    delivery = msgspec.structs.replace(wanted.delivery, base=base)
+    return msgspec.structs.replace(wanted, delivery=delivery)
 
 
 def _left_s(task: Task) -> float:
