@@ -62,7 +62,7 @@ class Extract:
         """
         if task.attempt - 1 > task.failures:
             failure = Failure.of(NotRepeated())
-            result = _render(task, request, None, failure)
+            result = result_of(task, request, None, failure)
             return Outcome(state=State.FAILED, failure=failure, result=result)
         try:
             await self._tasks.settle_start(task)
@@ -107,7 +107,7 @@ class Extract:
             failure, extraction = self._with_wish(task, failure, extraction, sign)
         return Outcome(
             state=State.FAILED if failure else State.SUCCEEDED,
-            result=_render(task, request, extraction, failure),
+            result=result_of(task, request, extraction, failure),
             status_code=extraction.status,
             failure=failure,
             retry_in_s=sign.quiet_s if failure else 0.0,
@@ -152,7 +152,7 @@ class Extract:
         """An outcome made by the worker, with a result that says what happened."""
         request = self._read(task)
         return msgspec.structs.replace(
-            outcome, result=_render(task, request, None, outcome.failure)
+            outcome, result=result_of(task, request, None, outcome.failure)
         )
 
     async def aclose(self) -> None:
@@ -173,7 +173,7 @@ class Extract:
             return Outcome(state=State.QUEUED, failure=failure, retry_in_s=delay_s, host=sign)
         return Outcome(
             state=State.FAILED,
-            result=_render(task, request, None, failure),
+            result=result_of(task, request, None, failure),
             failure=failure,
             host=sign,
         )
@@ -216,9 +216,10 @@ def _time_left(task: Task, request: ExtractRequest) -> bool:
     return spent.total_seconds() * 1000 < (request.timeout_ms or 0)
 
 
-def _render(
+def result_of(
     task: Task, request: ExtractRequest, extraction: Extraction | None, failure: Failure | None
 ) -> bytes:
+    """The result as it is stored and sent."""
     elapsed = datetime.now(UTC) - task.created_at
     return result_body(
         extraction=extraction,

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from windlass.errors import SearchFailed
 from windlass.kinds import Context
-from windlass.kinds.extract import retry_delay
+from windlass.kinds.extract import result_of, retry_delay
 from windlass.model.page import Extraction, Failure
 from windlass.model.request import ExtractRequest, SearchRequest
 from windlass.model.task import Outcome, Priority, State, Task
 from windlass.search import Found, SearchBackend, is_configured, open_backend
-from windlass.wire.v1_results import result_body
 from windlass.wire.v1_serp import next_page_params, parsing_of
 
 _PATIENCE_S = 5.0
@@ -68,17 +65,11 @@ class Search:
         if backend is None and is_configured(self._settings):
             backend = open_backend(self._settings)
         url = backend.link(request.query, request.page) if backend else ""
-        elapsed = datetime.now(UTC) - task.created_at
-        return result_body(
-            extraction=_extraction(request, found, backend) if found and backend else None,
-            failure=failure,
-            task_id=task.id,
-            request=ExtractRequest(
-                url=url, tag=request.tag, agent=request.agent, warnings=request.warnings
-            ),
-            received_at=task.created_at,
-            duration_ms=int(elapsed.total_seconds() * 1000),
+        asked = ExtractRequest(
+            url=url, tag=request.tag, agent=request.agent, warnings=request.warnings
         )
+        extraction = _extraction(request, found, backend) if found and backend else None
+        return result_of(task, asked, extraction, failure)
 
 
 def _extraction(request: SearchRequest, found: Found, backend: SearchBackend) -> Extraction:
