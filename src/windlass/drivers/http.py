@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
 from aiohttp import ClientResponse, StreamReader
 from multidict import CIMultiDict
 from yarl import URL
@@ -60,8 +59,7 @@ class HttpDriver:
     async def fetch(self, request: ExtractRequest, session: CookieJar) -> Page:
         """See Driver. The whole fetch gets request.timeout_ms, at most settings.task_timeout."""
         errand = errand_for(request, session, self._settings, (self._proxies, PLAIN))
-        if lacking := _shortfalls(request):
-            errand = msgspec.structs.replace(errand, warnings=errand.warnings + lacking)
+        errand = errand.warned(*_shortfalls(request))
         return await travel(errand, self._visit, PLAIN, self._settings.max_redirects)
 
     async def aclose(self) -> None:

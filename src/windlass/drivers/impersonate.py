@@ -80,7 +80,7 @@ class ImpersonatingDriver:
         request = msgspec.structs.replace(request, emulation=found.emulation)
         errand = errand_for(request, session, self._settings, (self._proxies, STEALTH))
         if found.warning:
-            errand = msgspec.structs.replace(errand, warnings=(*errand.warnings, found.warning))
+            errand = errand.warned(found.warning)
 
         async def visit(errand: Errand, hop: Hop, cookies: str) -> tuple[Answer, Hop | None]:
             return await self._visit(errand, hop, cookies, found)

@@ -39,6 +39,10 @@ class Errand(msgspec.Struct, frozen=True):
     budget_s: float
     warnings: tuple[str, ...] = ()
 
+    def warned(self, *notes: str) -> Errand:
+        """The same with more of them."""
+        return msgspec.structs.replace(self, warnings=self.warnings + notes)
+
     def out_of_time(self) -> RequestTimeout:
         """The error for a deadline that has passed."""
         return RequestTimeout(f"The request exceeded its time budget of {self.budget_s:g} s.")

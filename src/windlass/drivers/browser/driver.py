@@ -10,7 +10,6 @@ import asyncio
 import random
 import time
 
-import msgspec
 import structlog
 from playwright.async_api import Error
 
@@ -74,8 +73,7 @@ class BrowserDriver:
         """See Driver. The whole fetch gets request.timeout_ms, at most settings.task_timeout."""
         request = with_own_cookies(request)
         errand = errand_for(request, session, self._settings, (self._proxies, BROWSER))
-        lacking = shortfalls(request) + blocking.warnings(request.render_options)
-        errand = msgspec.structs.replace(errand, warnings=errand.warnings + lacking)
+        errand = errand.warned(*shortfalls(request), *blocking.warnings(request.render_options))
         hop = opening(request, random.getrandbits(16))
         door = await self._door(errand.proxy.upstream if errand.proxy else None)
         try:
