@@ -91,7 +91,7 @@ class ReadSitemaps:
 
     def _may_wait(self, task: Task, sign: HostSign) -> bool:
         settings = self._settings
-        tries_left = task.failures + 1 < settings.max_attempts
+        tries_left = task.may_fail_again(settings.max_attempts)
         return tries_left and sign.quiet_s <= settings.retry_after_limit
 
     async def _first(self, start: str) -> Left:

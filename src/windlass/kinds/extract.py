@@ -132,7 +132,7 @@ class Extract:
         if sign.quiet_s > self._settings.retry_after_limit or request.method not in _IDEMPOTENT:
             return None
         # The caller's own time limit is for the page, not for the host's wish.
-        tries_left = task.failures + 1 < self._settings.max_attempts
+        tries_left = task.may_fail_again(self._settings.max_attempts)
         # A moment early, to be at hand when the lane opens, which keeps to the wish itself.
         return max(sign.quiet_s - _AT_HAND_S, retry_delay(task)) if tries_left else None
 
@@ -183,7 +183,7 @@ class Extract:
         return failure.code in _CUT_SHORT and self._may_retry(task, request, failure)
 
     def _may_retry(self, task: Task, request: ExtractRequest, failure: Failure) -> bool:
-        if task.failures + 1 >= self._settings.max_attempts:
+        if not task.may_fail_again(self._settings.max_attempts):
             return False
         if request.timeout_ms is not None and not _time_left(task, request):
             return False

@@ -88,7 +88,7 @@ class Map:
         return Outcome(state=State.SUCCEEDED, result=body, status_code=trip.status)
 
     def _failed(self, task: Task, plan: MapPlan, why: Failure, status: int | None) -> Outcome:
-        again = task.failures + 1 < self._context.settings.max_attempts
+        again = task.may_fail_again(self._context.settings.max_attempts)
         if why.retryable and again and _seconds_for(task, plan) > 2 * retry_delay(task):
             return Outcome(state=State.QUEUED, failure=why, retry_in_s=retry_delay(task))
         body = map_body(task.id, (), plan.warnings, why)

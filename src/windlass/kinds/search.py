@@ -54,7 +54,7 @@ class Search:
             await self._backend.aclose()
 
     def _may_retry(self, task: Task, wait_s: float) -> bool:
-        if task.failures + 1 >= self._settings.max_attempts:
+        if not task.may_fail_again(self._settings.max_attempts):
             return False
         return task.priority != Priority.INTERACTIVE or wait_s <= _PATIENCE_S
 

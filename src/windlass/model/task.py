@@ -125,6 +125,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     gap_s: float = 0.0
     wait_s: float = 0.0
 
+    def may_fail_again(self, max_attempts: int) -> bool:
+        """Whether an attempt is left after this one, if this one fails."""
+        return self.failures + 1 < max_attempts
+
 
 class HostSign(msgspec.Struct, frozen=True, kw_only=True):
     """What an attempt showed of the host that it asked.

@@ -174,7 +174,7 @@ class Attempts:
         delay_s = 2.0**task.failures
         if isinstance(error, DatabaseUnavailable):
             return Outcome(state=State.QUEUED, failure=failure, retry_in_s=delay_s, counts=False)
-        if known.retryable and task.failures + 1 < self._settings.max_attempts:
+        if known.retryable and task.may_fail_again(self._settings.max_attempts):
             return Outcome(state=State.QUEUED, failure=failure, retry_in_s=delay_s)
         return _given_up(kind, task, Outcome(state=State.FAILED, failure=failure))
 
