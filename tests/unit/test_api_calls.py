@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.verbs import UNKNOWN_ID, FakeVerbs, client_for
 from windlass.api.app import create_app
-from windlass.errors import DatabaseUnavailable, WorkerLost
+from windlass.errors import BrowserMissing, DatabaseUnavailable, WorkerLost
 from windlass.model.page import Extraction, Failure
 from windlass.settings import Settings
 
@@ -84,6 +84,29 @@ async def test_a_refused_address_is_a_403(client: httpx.AsyncClient, verbs: Fake
     answer = await client.post("/v1/extract", json={"url": URL})
     assert answer.status_code == 403
     assert answer.json()["error_code"] == "address_refused"
+
+
+@pytest.mark.parametrize(
+    ("wish", "place"),
+    [
+        ({"render": True}, "/render"),
+        ({"driver": "VX8"}, "/driver"),
+        ({"render": "auto", "browser_actions": [{"wait": 1}]}, "/browser_actions"),
+        ({"network_capture": [{"method": "GET"}]}, "/network_capture"),
+        ({"formats": ["html", "screenshot"]}, "/formats"),
+        ({"auto_driver_configuration": {"vx8": 1}}, "/auto_driver_configuration"),
+        ({}, ""),
+    ],
+)
+async def test_what_needs_a_browser_that_is_not_there_is_named(
+    client: httpx.AsyncClient, verbs: FakeVerbs, wish: dict[str, Any], place: str
+) -> None:
+    verbs.outcome = Failure.of(BrowserMissing())
+    answer = await client.post("/v1/extract", json={"url": URL, **wish})
+    assert answer.status_code == 400
+    assert answer.json()["error_code"] == "browser_missing"
+    (told,) = answer.json()["details"]["schema_validation_errors"]
+    assert (told["instancePath"], told["keyword"]) == (place, "unsupported")
 
 
 async def test_a_budget_that_runs_out_is_a_555_and_ends_the_task(

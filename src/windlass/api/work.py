@@ -14,7 +14,7 @@ import msgspec
 from windlass.api.call import Call, CallerGone, Reply
 from windlass.api.verbs import Verbs
 from windlass.buckets.places import allowed
-from windlass.errors import RequestTimeout
+from windlass.errors import BrowserMissing, RequestTimeout
 from windlass.model.map import MAP, MapWish
 from windlass.model.page import Failure
 from windlass.model.request import ExtractRequest, Submission
@@ -23,6 +23,7 @@ from windlass.settings import Settings
 from windlass.wire.v1_errors import Envelope, failure_envelope
 from windlass.wire.v1_extract import read_extract
 from windlass.wire.v1_maps import read_map
+from windlass.wire.v1_rendering import rendering_place
 from windlass.wire.v1_results import empty_result, legacy_result
 from windlass.wire.v1_tasks import creation_reply
 from windlass.wire.v1_terms import reason
@@ -129,7 +130,7 @@ class Work:
         """The result, whatever the target's status; an error if the target gave no answer."""
         why = reason(task.state, task.failure)
         if why is not None and (task.status_code is None or task.kind == MAP):
-            return _sent(failure_envelope(why, task.id, _left_s(task)))
+            return _sent(failure_envelope(why, task.id, _left_s(task), _place(why, task)))
         task, result = await self._service.results(call.account, task.id)
         left_s = _left_s(task)
         headers = (("retry-after", str(math.ceil(left_s))),) if left_s else ()
@@ -166,6 +167,13 @@ def _left_s(task: Task) -> float:
     if task.retry_at is None:
         return 0.0
     return max((task.retry_at - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def _place(why: Failure, task: Task) -> str:
+    """Where the caller asked for what is not there."""
+    if why.code != BrowserMissing.code:
+        return ""
+    return rendering_place(msgspec.json.decode(task.input))
 
 
 def _sent(envelope: Envelope) -> Reply:

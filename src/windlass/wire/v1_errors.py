@@ -248,9 +248,12 @@ def envelope(error: WindlassError, request_id: UUID) -> Envelope:
     return _BODIES.get(status, _plain)(status, error)
 
 
-def failure_envelope(failure: Failure, task_id: UUID, retry_after_s: float = 0.0) -> Envelope:
+def failure_envelope(
+    failure: Failure, task_id: UUID, retry_after_s: float = 0.0, place: str = ""
+) -> Envelope:
     """The answer to a synchronous call whose target gave none (contract 7.3), or was not asked
-    because it is left alone for so long. The SDK does not wait for that by itself."""
+    because it is left alone for so long. The SDK does not wait for that by itself. `place` is a
+    JSON pointer to what cannot be served, where that is known."""
     status = http_status(failure.code)
     if status >= 500:
         answer = _unanswered(status, failure.code, failure.message or failure.code, task_id)
@@ -259,7 +262,7 @@ def failure_envelope(failure: Failure, task_id: UUID, retry_after_s: float = 0.0
         hint = ("retry-after", str(math.ceil(retry_after_s)))
         return msgspec.structs.replace(answer, headers=(*answer.headers, hint))
     if status == 400:
-        problem = Problem("", failure.message, keyword="unsupported")
+        problem = Problem(place, failure.message, keyword="unsupported")
         refused = _encode_400(failure.message, failure.code, (problem,))
         return msgspec.structs.replace(refused, headers=_FINAL)
     text = f"Domain is blocked: {failure.message}" if status == 403 else failure.message

@@ -6,7 +6,7 @@ where the drivers are known.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -20,6 +20,7 @@ from windlass.model.render import (
     WaitForElement,
 )
 from windlass.model.request import Attempts
+from windlass.wire.ajv import pointer
 from windlass.wire.v1_actions import read_actions
 from windlass.wire.v1_body import ExtractBody
 from windlass.wire.v1_browser_body import CaptureSpec, Selectors
@@ -65,6 +66,24 @@ def read_rendering(body: ExtractBody, reading: Reading) -> Wishes:
     if body.render is False and picture and not needing:
         reading.warn("render: false is ignored: a screenshot needs rendering")
     return wishes
+
+
+def rendering_place(asked: Any) -> str:
+    """JSON pointer to what asks for a browser in a request as its caller wrote it; "" if nothing
+    there does."""
+    if not isinstance(asked, dict):
+        return ""
+    driver, formats = asked.get("driver"), asked.get("formats")
+    names = ("browser_actions", "network_capture", "render_flow")
+    places = {
+        "render": asked.get("render") is True,
+        "driver": isinstance(driver, str) and driver.lower() not in ("auto", *PLAIN_DRIVERS),
+        **{name: bool(asked.get(name)) for name in names},
+        "formats": isinstance(formats, list) and "screenshot" in formats,
+        "auto_driver_configuration": bool(asked.get("auto_driver_configuration")),
+        "agent": "agent" in asked,
+    }
+    return next((pointer(name) for name, there in places.items() if there), "")
 
 
 def _render(
