@@ -252,6 +252,20 @@ def test_the_message_names_the_fields() -> None:
     assert error.message == "Invalid request parameters: http2 must be boolean; tag must be string"
 
 
+def test_the_message_names_what_is_allowed_unless_that_is_much() -> None:
+    (problem,) = refusal(b'{"url":"http://a/","device":"x"}').problems
+    among = "must be equal to one of the allowed values: "
+    assert problem.message == among + "desktop, mobile, tablet"
+    (problem,) = refusal(b'{"url":"http://a/","country":"UK"}').problems
+    assert problem.message.startswith(among + "AD, AE, ")
+    assert problem.message.endswith(" more")
+    assert len(problem.message) < 300
+    (problem,) = refusal(b'{"url":"http://a/","auto_driver_configuration":{"vx7":1}}').problems
+    assert problem.message.startswith("property name must be valid: ")
+    assert "vx6-fast, " in problem.message
+    assert problem.params == {"propertyName": "vx7"}
+
+
 def test_a_missing_url_is_the_documented_entry() -> None:
     (problem,) = refusal(b"{}").problems
     assert problem.path == ""

@@ -16,6 +16,7 @@ from windlass.agents.rules import has_type
 from windlass.agents.templates import UnfitError
 from windlass.model.agent import InputProperty
 from windlass.model.request import AgentRun, ExtractRequest, Period, SearchRequest
+from windlass.wire.ajv import not_among
 from windlass.wire.v1_agents import SHARED_PARAMS, AgentCall, SharedParams
 from windlass.wire.v1_body import ExtractBody
 from windlass.wire.v1_extract import read_fields
@@ -213,8 +214,8 @@ def _search(
     source, time = made.document.search, values.get("time", "")
     if time not in get_args(Period):
         allowed = [each for each in get_args(Period) if each]
-        message = "must be equal to one of the allowed values"
-        reading.wrong((*call.where("time"), "time"), message, "enum", {"allowedValues": allowed})
+        where = (*call.where("time"), "time")
+        reading.wrong(where, not_among(allowed), "enum", {"allowedValues": allowed})
         time = ""
     return SearchRequest(
         engine=source.engine if source else "",

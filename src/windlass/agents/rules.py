@@ -14,6 +14,7 @@ import msgspec
 from windlass.model.agent import InputProperty
 from windlass.parsing.faults import Spot
 from windlass.parsing.patterns import compile_pattern
+from windlass.wire.ajv import not_among
 
 Check = Callable[[Any], str]
 """What is wrong with a value of the right type, "" if nothing is."""
@@ -118,7 +119,7 @@ def _enum(argument: str, kind: str, spot: Spot) -> Rule | None:
     if not allowed or not all(has_type(each, kind) for each in allowed):
         spot.wrong(f"must list values of the type {kind} after enum", "type", {"type": kind})
         return None
-    wrong = "must be equal to one of the allowed values"
+    wrong = not_among(allowed)
     return Rule("enum", {"allowedValues": allowed}, lambda value: "" if value in allowed else wrong)
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MOST = 100
 """Problems reported at most: enough to mend a document, too few to make answers large."""
 
+_NAMED = 30
+"""Allowed values that a message names; the parameters of a problem have them all."""
 _REF = "#/components/schemas/"
 
 
@@ -133,7 +135,8 @@ def _property_names(
     if validator.is_type(instance, "object"):
         for name in instance:
             if not validator.evolve(schema=rule).is_valid(name):
-                yield ValidationError("", validator="propertyNames", validator_value=name)
+                value = name, rule.get("enum", ())
+                yield ValidationError("", validator="propertyNames", validator_value=value)
 
 
 def _bounded(rule: Any, most: str) -> Any:
@@ -175,6 +178,16 @@ _SIZES = {
 }
 
 
+def not_among(allowed: Sequence[Any]) -> str:
+    """AJV's message for a value that is none of these, with the first of them."""
+    return f"must be equal to one of the allowed values: {_named(allowed)}"
+
+
+def _named(allowed: Sequence[Any]) -> str:
+    named = ", ".join(str(value) or '""' for value in allowed[:_NAMED])
+    return named + (f" and {len(allowed) - _NAMED} more" if len(allowed) > _NAMED else "")
+
+
 def _wording(keyword: str, value: Any) -> tuple[dict[str, Any], str]:
     """AJV's params and message for a violated keyword."""
     if keyword in _COMPARISONS:
@@ -188,9 +201,11 @@ def _wording(keyword: str, value: Any) -> tuple[dict[str, Any], str]:
     if keyword == "required":
         return {"missingProperty": value}, f"must have required property '{value}'"
     if keyword == "enum":
-        return {"allowedValues": value}, "must be equal to one of the allowed values"
+        return {"allowedValues": value}, not_among(value)
     if keyword == "propertyNames":
-        return {"propertyName": value}, "property name must be valid"
+        name, allowed = value
+        known = f": {_named(allowed)}" if allowed else ""
+        return {"propertyName": name}, f"property name must be valid{known}"
     if keyword == "pattern":
         return {"pattern": value}, f'must match pattern "{value}"'
     return {}, f'must pass "{keyword}" keyword validation'

@@ -115,8 +115,9 @@ def _named(item: dict[str, Any], where: Steps, reading: Reading) -> tuple[str, A
     if isinstance(kind, str) and _name(kind) not in item:
         if (name := _name(kind)) in spec.FORMS:
             return name, {key: value for key, value in item.items() if key != "type"}, where
-        message = "must be equal to one of the allowed values"
-        reading.wrong((*where, "type"), message, "enum", {"allowedValues": list(spec.FORMS)})
+        allowed = list(spec.FORMS)
+        message = ajv.not_among(allowed)
+        reading.wrong((*where, "type"), message, "enum", {"allowedValues": allowed})
         return None
     names = [key for key in item if _name(key) in spec.FORMS]
     strange = [key for key in item if key not in names]
