@@ -168,6 +168,20 @@ def test_what_an_action_does_not_know_is_told_and_ignored() -> None:
     assert request.warnings == ("unknown field 'wiggle' of browser_actions.0.click is ignored",)
 
 
+def test_an_action_that_is_no_object_hides_no_other_mistake() -> None:
+    actions = [{"goto": 5}, "click", {"click": "a["}, {"wait": 1}, None]
+    with pytest.raises(InvalidRequest) as caught:
+        read({"browser_actions": actions, "tag": 7, "cookies": [{}]})
+    assert {one.path: one.keyword for one in caught.value.problems} == {
+        "/browser_actions/0/goto": "type",
+        "/browser_actions/1": "type",
+        "/browser_actions/2/click": "format",
+        "/browser_actions/4": "type",
+        "/tag": "type",
+        "/cookies/0": "required",
+    }
+
+
 WRONG_ACTIONS: list[tuple[Any, str, str]] = [
     ({"dance": 1}, "", "additionalProperties"),
     ({"click": "a", "dance": 1}, "", "additionalProperties"),

@@ -38,9 +38,14 @@ LOAD_STATES: dict[str, LoadState] = {
 }
 
 
-def read_actions(items: list[dict[str, Any]], reading: Reading) -> tuple[Action, ...]:
-    """The actions in their order; wrong ones are noted and left out."""
-    made = (_read_action(item, ("browser_actions", n), reading) for n, item in enumerate(items))
+def read_actions(items: list[Any], reading: Reading) -> tuple[Action, ...]:
+    """The actions in their order; wrong ones are noted and left out. What is no object is noted by
+    the schema."""
+    made = (
+        _read_action(item, ("browser_actions", n), reading)
+        for n, item in enumerate(items[: spec.ACTIONS_LIMIT])
+        if isinstance(item, dict)
+    )
     return tuple(action for action in made if action is not None)
 
 

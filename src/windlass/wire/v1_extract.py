@@ -17,6 +17,7 @@ from windlass.model.delivery import DeliveryOptions
 from windlass.model.request import Cookie, ExtractRequest, HeaderValue, Submission
 from windlass.wire import ajv
 from windlass.wire.document import parse_object, refusal, unexplained
+from windlass.wire.v1_actions import read_actions
 from windlass.wire.v1_body import AsyncExtractBody, DeliveryFields, ExtractBody
 from windlass.wire.v1_delivery import delivery_layer, read_delivery
 from windlass.wire.v1_headers import parse_cookies, read_cookies, read_headers
@@ -116,6 +117,8 @@ def _note_problems(
     if not found:
         return
     bad = {problem.path.split("/")[1] for problem in found if problem.path}
+    if "browser_actions" in bad and isinstance(document["browser_actions"], list):
+        read_actions(document["browser_actions"], reading)
     rest = {key: value for key, value in document.items() if key not in bad}
     try:
         body = msgspec.convert({"url": PLACEHOLDER, **rest}, kind)
