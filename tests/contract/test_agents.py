@@ -331,6 +331,20 @@ def test_a_bad_parameter_is_refused_by_the_agent_s_own_rules(world: World, shop:
     assert told["/params"] == "must have required property 'token'"
 
 
+def test_who_gives_no_parameters_is_told_which_the_agent_needs(world: World, shop: str) -> None:
+    with world.http() as http:
+        answers = [
+            http.post("/v1/agents/run", json={"agent": shop, **rest})
+            for rest in ({}, {"params": {}}, {"params": None})
+        ]
+    for answer in answers:
+        assert answer.status_code == 400, answer.text
+        entries = answer.json()["details"]["schema_validation_errors"]
+        told = [(one["instancePath"], one["message"]) for one in entries]
+        assert told[-1] == ("/params", "must have required property 'token'")
+        assert len(told) == 2
+
+
 def test_a_bad_input_refuses_the_batch_at_its_place(world: World, shop: str) -> None:
     with pytest.raises(BadRequestError) as caught:
         world.client.agent.run_batch(

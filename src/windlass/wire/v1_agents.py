@@ -169,7 +169,8 @@ _KNOWN = frozenset(AsyncAgentBody.__struct_fields__)
 
 def read_run(raw: bytes, reading: Reading, *, asynchronous: bool) -> AgentCall:
     """The run in a body. Raises InvalidRequest naming all wrong fields if it is no run; what is
-    wrong with its delivery is only noted, so that it is told with what its agent says."""
+    wrong with its delivery, or missing parameters, is only noted, so that it is told with what its
+    agent says."""
     kind: type[AgentBody] = AsyncAgentBody if asynchronous else AgentBody
     document = parse_object(raw, kind)
     if "template" in document and "agent" not in document:  # as version 2 calls it
@@ -180,17 +181,29 @@ def read_run(raw: bytes, reading: Reading, *, asynchronous: bool) -> AgentCall:
     if isinstance(params, dict):
         layers.append(Layer(("params",), params))
     delivery = _delivery(layers, reading, asynchronous=asynchronous)
+    body = body or _without_params(document, kind)
     if body is None:
         raise refusal(reading.problems)
     reading.warn_unknown(document, _KNOWN)
     return AgentCall(
         agent=body.agent,
-        params=_without_options(body.params),
+        params=_without_options(params or {}),
         localization=body.localization,
         formats=_formats(body),
         input=echo(document, raw),
         delivery=delivery,
     )
+
+
+def _without_params(document: dict[str, Any], kind: type[AgentBody]) -> AgentBody | None:
+    """The body if nothing is wrong with it but that it has no parameters: the agent that it names
+    can tell which it needs."""
+    if document.get("params"):
+        return None
+    try:
+        return msgspec.convert({**document, "params": {"none": None}}, kind)
+    except (msgspec.ValidationError, OverflowError):
+        return None
 
 
 def _converted(document: Any, kind: Any, at: Steps, reading: Reading) -> Any:
