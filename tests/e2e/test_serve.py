@@ -35,6 +35,7 @@ IDLE_LIMIT_BYTES = 300_000_000
 def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory that a server has used: to copy, since making one is the slow part."""
     data = tmp_path_factory.mktemp("used") / "data"
+    data.mkdir()  # an empty one, so that it makes everything itself
     with running(data):
         pass
     return data
@@ -350,6 +351,17 @@ def test_a_taken_port_is_named(server: WindlassServer, tmp_path: Path) -> None:
         ((), {"port": "70000"}, "WINDLASS_HOST and WINDLASS_PORT must name"),
         ((), {"api_key": "with space"}, "WINDLASS_API_KEY must be printable ASCII"),
         ((), {"database_url": "mysql://here"}, "WINDLASS_DATABASE_URL must be a URL"),
+        ((), {"search_url": "searx.test"}, "WINDLASS_SEARCH_URL must be an http or https address"),
+        (
+            (),
+            {"search_url": "http://x.test/?q={query}", "search_fields": "results=$.a"},
+            "WINDLASS_SEARCH_FIELDS must have results and url",
+        ),
+        (
+            (),
+            {"search_url": "http://x.test/", "search_key": "k", "search_header": "none"},
+            "WINDLASS_SEARCH_HEADER must be such as",
+        ),
         (("--roles", "api"), {}, "set WINDLASS_DATABASE_URL"),
         (("--roles", "api,boss"), {}, "--roles takes api and worker, not 'api,boss'"),
     ],

@@ -80,3 +80,9 @@ def open_backend(settings: Settings) -> SearchBackend:
     from windlass.search.searxng import SearXng
 
     return SearXng(settings)
+
+
+def check(settings: Settings) -> None:
+    """Raises SettingsError, naming the setting, for a backend that could never be asked."""
+    if is_configured(settings):
+        open_backend(settings)

@@ -74,6 +74,7 @@ def serve(settings: Settings, roles: frozenset[str] = frozenset(ROLES)) -> int:
     files = process.allow_many_files()
     listeners = _listen(settings) if "api" in roles else ()
     _share_metrics(settings.data / "metrics")
+    _check_search(settings)
     _load(_FIRST)
     return _supervise(settings, roles, key, listeners, files)
 
@@ -139,6 +140,14 @@ def _listen(settings: Settings) -> tuple[socket.socket, ...]:
         listener.setblocking(False)
         sockets.append(listener)
     return tuple(sockets)
+
+
+def _check_search(settings: Settings) -> None:
+    """Refuses a search backend that could never be asked. Loads libraries."""
+    if settings.search_url:
+        from windlass.search import check
+
+        check(settings)
 
 
 def _share_metrics(folder: Path) -> None:
