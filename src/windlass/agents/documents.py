@@ -15,12 +15,12 @@ import msgspec
 
 from windlass.agents.rules import Rule, compile_rules, has_type
 from windlass.agents.templates import Template, compile_template, in_host
-from windlass.errors import InvalidRequest, Problem
+from windlass.errors import Problem
 from windlass.model.agent import AgentDocument, InputProperty, Sample, SamplePage, SearchSource
 from windlass.parsing.faults import Spot
 from windlass.parsing.recipes import read_recipe
 from windlass.wire import ajv
-from windlass.wire.document import refusal
+from windlass.wire.document import refusal, unexplained
 from windlass.wire.v1_agents import SHARED_PARAMS, AgentCall
 from windlass.wire.v1_body import DeliveryFields, ExtractBody
 from windlass.wire.v1_reading import Reading
@@ -40,6 +40,10 @@ _NOT_PARAMS = SHARED_PARAMS | frozenset(DeliveryFields.__struct_fields__)
 _NOT_OPTIONS = frozenset(
     ("url", "parse", "parser", "parsing", "browser_actions", *DeliveryFields.__struct_fields__)
 )
+_BOUND = frozenset(
+    ("", "input_properties", "url", "extract", "browser_actions", "search", "sample")
+)
+"""What has to be right before the document can be tried with its sample."""
 _PARTS: tuple[tuple[str, type], ...] = (
     ("input_properties", InputProperty),
     ("search", SearchSource),
@@ -64,7 +68,7 @@ def compiled(text: bytes) -> Compiled:
     """The document that a stored text is. Raises InvalidRequest if this version cannot use it."""
     problems: list[Problem] = []
     made = _compile(msgspec.json.decode(text, type=AgentDocument), Spot(problems))
-    if made is None:
+    if problems:
         raise refusal(problems)
     return made
 
@@ -74,21 +78,34 @@ def read_agent(value: Any) -> AgentDocument:
     problems = ajv.problems(AgentDocument, value)
     if isinstance(value, dict):
         _forbid_unknown(value, Spot(problems))
-    if problems:
-        raise refusal(problems)
-    try:
-        document = msgspec.convert(value, AgentDocument)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"Invalid agent: {error}") from error
+    bad = _parts(problems)
+    document = _without(value, bad, problems)
     spot = Spot(problems)
-    made = _compile(document, spot)
-    if made is not None:
+    made = _compile(document, spot, bad)
+    if _parts(problems).isdisjoint(_BOUND):
         _check_runs(made, spot)
     if len(msgspec.json.encode(document)) > MAX_SIZE:
         spot.wrong(f"must NOT be larger than {MAX_SIZE} bytes", "maxLength", {"limit": MAX_SIZE})
     if problems:
         raise refusal(problems)
     return document
+
+
+def _parts(problems: Iterable[Problem]) -> frozenset[str]:
+    """The parts of a document that something is wrong with, "" for the whole."""
+    return frozenset(problem.path.partition("/")[2].partition("/")[0] for problem in problems)
+
+
+def _without(value: Any, bad: frozenset[str], problems: list[Problem]) -> AgentDocument:
+    """The document without its bad parts, to see what else is wrong. Raises InvalidRequest if there
+    is nothing to look at."""
+    if not isinstance(value, dict):
+        raise refusal(problems)
+    rest = {name: part for name, part in value.items() if name not in bad}
+    try:
+        return msgspec.convert({"name": "unnamed", **rest}, AgentDocument)
+    except msgspec.ValidationError as error:  # of so many, not all were noted
+        raise refusal(problems or [unexplained(str(error))]) from error
 
 
 def _forbid_unknown(value: dict[str, Any], spot: Spot) -> None:
@@ -117,23 +134,22 @@ def _forbid(value: dict[str, Any], kind: Any, spot: Spot) -> None:
 # ---------------------------------------------------------------- one document
 
 
-def _compile(document: AgentDocument, spot: Spot) -> Compiled | None:
-    """Everything that runs need; None if something is wrong, which is noted."""
-    known = len(spot.problems)
+def _compile(document: AgentDocument, spot: Spot, bad: frozenset[str] = frozenset()) -> Compiled:
+    """Everything that runs need, of no use if something wrong is noted. `bad` parts were wrong
+    before and are not there: what needs them is not judged."""
     if document.name in RESERVED_NAMES:
         spot_name = spot / "name"
         spot_name.wrong("must NOT be the name of a call", "not", {"names": sorted(RESERVED_NAMES)})
     rules = _properties(document, spot / "input_properties")
     template, recipe = None, ""
-    if (document.search is None) == (not document.url):
+    searches = document.search is not None or "search" in bad
+    if searches == bool(document.url or "url" in bad):
         spot.wrong("must have either url and parser, or search", "oneOf")
-    elif document.search is not None:
+    elif not searches:
+        template, recipe = _compile_page(document, rules, spot, bad)
+    elif "input_properties" not in bad:
         _check_search(document, spot)
-    else:
-        template, recipe = _compile_page(document, rules, spot)
     _check_output(document, spot / "output_schema")
-    if len(spot.problems) > known:
-        return None
     properties = {each.name: each for each in document.input_properties}
     return Compiled(document, properties, rules, template, recipe)
 
@@ -167,13 +183,17 @@ def broken(value: Any, rules: Iterable[Rule]) -> tuple[str, str, dict[str, Any]]
 
 
 def _compile_page(
-    document: AgentDocument, rules: dict[str, tuple[Rule, ...]], spot: Spot
+    document: AgentDocument,
+    rules: dict[str, tuple[Rule, ...]],
+    spot: Spot,
+    bad: frozenset[str],
 ) -> tuple[Template | None, str]:
     properties = {each.name: each for each in document.input_properties}
-    template = compile_template(document.url, properties, spot / "url")
+    template, recipe = None, None
+    if bad.isdisjoint(("url", "input_properties")):
+        template = compile_template(document.url, properties, spot / "url")
     if template is not None:
         _check_template(template, properties, rules, spot / "url")
-    recipe = None
     if document.parser is None:
         spot.wrong(
             "must have required property 'parser'", "required", {"missingProperty": "parser"}
@@ -186,7 +206,7 @@ def _compile_page(
         elif name not in ExtractBody.__struct_fields__:
             (spot / "extract" / name).wrong("must be an option of an extract", "enum")
     for name in placeholders([document.extract, document.browser_actions]):
-        if name not in properties:
+        if name not in properties and "input_properties" not in bad:
             message = f"must name parameters of input_properties in $param, not {name[:64]!r}"
             (spot / "extract").wrong(message, "enum", {"allowedValues": sorted(properties)})
     return template, "" if recipe is None else recipe.text

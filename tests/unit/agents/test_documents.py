@@ -146,6 +146,42 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert {"/name", "/url", "/parser/a/type", "/extract/url"} <= found.keys()
 
 
+def test_what_is_of_the_wrong_type_hides_no_other_mistake() -> None:
+    found = mistakes(
+        vertical=5,
+        input_properties=prop(type="date", requird=True),
+        parser={"a": {"type": "x"}},
+        extract={"url": "x"},
+        output_schema={"title": "string"},
+        colour="red",
+    )
+    assert found.keys() == {
+        "",
+        "/vertical",
+        "/input_properties/0",
+        "/input_properties/0/type",
+        "/parser/a/type",
+        "/extract/url",
+        "/output_schema/title",
+    }
+    assert "'colour'" in found[""]
+    assert mistakes(url=7, input_properties=prop(examples=[5])).keys() == {
+        "/url",
+        "/input_properties/0/examples/0",
+    }
+
+
+def test_a_sample_is_tried_whatever_else_is_wrong_with_the_result() -> None:
+    found = mistakes(parser={"a": {"type": "x"}}, sample={"params": {"sku": 7}})
+    assert found.keys() == {"/parser/a/type", "/sample/params/sku"}
+
+
+def test_a_missing_name_hides_no_other_mistake() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_agent({**{k: v for k, v in SHOP.items() if k != "name"}, "parser": {"a": "p["}})
+    assert {one.path for one in caught.value.problems} == {"", "/parser/a"}
+
+
 @pytest.mark.parametrize("value", [None, [], "x", 5, {}])
 def test_what_is_no_document_is_refused(value: Any) -> None:
     with pytest.raises(InvalidRequest):
