@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.support.rendering import rendering
 from tests.support.rendersite import RenderSite, page
 from windlass.drivers.browser.driver import BrowserDriver
 from windlass.errors import (
@@ -25,13 +26,10 @@ from windlass.model.page import Page, Redirect
 from windlass.model.render import RenderOptions
 from windlass.model.request import Cookie, Emulation, ExtractRequest, Place
 from windlass.net.cookies import CookieJar
-from windlass.net.guard import AddressGuard
-from windlass.settings import Settings, parse_networks
 
 LOOPS = ("uvloop",)
 # One browser for all of them: starting it takes longer than most tests.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-LOOPBACK = parse_networks("127.0.0.1/32")
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -42,13 +40,8 @@ async def site() -> AsyncIterator[RenderSite]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def driver(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserDriver]:
-    folder = tmp_path_factory.mktemp("browser")
-    made = BrowserDriver(Settings(data=folder), AddressGuard(LOOPBACK))
-    try:
+    async with rendering(tmp_path_factory.mktemp("b")) as made:
         yield made
-    finally:
-        await made.aclose()
-        assert list((folder / "browsers").glob("*")) == []
 
 
 async def fetch(driver: BrowserDriver, url: str, jar: CookieJar | None = None, **wish: Any) -> Page:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.processes import read
+from tests.support.rendering import rendering
 from tests.support.rendersite import STUBBORN, RenderSite
 from tests.support.waiting import until
 from windlass.drivers.browser.driver import BrowserDriver
@@ -23,11 +24,8 @@ from windlass.model.page import Page
 from windlass.model.render import RenderOptions
 from windlass.model.request import ExtractRequest
 from windlass.net.cookies import CookieJar
-from windlass.net.guard import AddressGuard
-from windlass.settings import Settings, parse_networks
 
 LOOPS = ("uvloop",)
-LOOPBACK = parse_networks("127.0.0.1/32")
 SHORT = RenderOptions(timeout_ms=2000)
 
 
@@ -39,16 +37,8 @@ async def site() -> AsyncIterator[RenderSite]:
 
 @pytest.fixture
 async def driver(tmp_path: Path) -> AsyncIterator[BrowserDriver]:
-    made = a_driver(tmp_path)
-    try:
+    async with rendering(tmp_path) as made:
         yield made
-    finally:
-        await made.aclose()
-        assert list((tmp_path / "browsers").glob("*")) == []
-
-
-def a_driver(data: Path, **settings: Any) -> BrowserDriver:
-    return BrowserDriver(Settings(data=data, **settings), AddressGuard(LOOPBACK))
 
 
 async def fetch(driver: BrowserDriver, url: str, **wish: Any) -> Page:
@@ -77,14 +67,11 @@ async def test_a_greedy_page_costs_only_itself(driver: BrowserDriver, site: Rend
 
 
 async def test_a_huge_document_is_cut(tmp_path: Path, site: RenderSite) -> None:
-    driver = a_driver(tmp_path, fetch_limit=5_000_000)
-    try:
+    async with rendering(tmp_path, fetch_limit=5_000_000) as driver:
         got = await fetch(driver, site.url("huge"))
         assert got.failure is not None
         assert got.failure.code == BodyTooLarge.code
         assert len(got.body) == 5_000_000
-    finally:
-        await driver.aclose()
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["node", "chromium"])
@@ -115,23 +102,19 @@ async def test_a_stopped_chromium_is_given_up(driver: BrowserDriver, site: Rende
 
 
 async def test_an_idle_browser_is_closed(tmp_path: Path, site: RenderSite) -> None:
-    driver = a_driver(tmp_path, browser_idle=1.0)
-    try:
+    async with rendering(tmp_path, browser_idle=1.0) as driver:
         await fetch(driver, site.url("plain"))
         processes = driver.pool.browsers[0].processes()
         await until(lambda: not any(read(pid) for pid in processes), "all processes are gone")
         assert driver.pool.browsers == ()
         assert list((tmp_path / "browsers").glob("*")) == []
         assert b"Plain" in (await fetch(driver, site.url("plain"))).body
-    finally:
-        await driver.aclose()
 
 
 async def test_a_heavy_browser_is_replaced(
     tmp_path: Path, site: RenderSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    driver = a_driver(tmp_path, browser_pages=1)
-    try:
+    async with rendering(tmp_path, browser_pages=1) as driver:
         await fetch(driver, site.url("plain"))
         (first,) = driver.pool.browsers
         monkeypatch.setattr(first, "weight", lambda: 10**12)
@@ -139,13 +122,10 @@ async def test_a_heavy_browser_is_replaced(
             await fetch(driver, site.url("never"))
         assert b"Plain" in (await fetch(driver, site.url("plain"))).body
         assert first not in driver.pool.browsers
-    finally:
-        await driver.aclose()
 
 
 async def test_pages_wait_for_a_place(tmp_path: Path, site: RenderSite) -> None:
-    driver = a_driver(tmp_path, browser_pages=2)
-    try:
+    async with rendering(tmp_path, browser_pages=2) as driver:
         await fetch(driver, site.url("plain"))
         (browser,) = driver.pool.browsers
         most = 0
@@ -154,8 +134,6 @@ async def test_pages_wait_for_a_place(tmp_path: Path, site: RenderSite) -> None:
             most = max(most, browser.open)
             await asyncio.wait(fetches, timeout=0.01)
         assert most == 2
-    finally:
-        await driver.aclose()
 
 
 async def test_a_cancelled_fetch_leaves_no_page_open(
@@ -171,22 +149,16 @@ async def test_a_cancelled_fetch_leaves_no_page_open(
 
 
 async def test_without_a_chromium_the_answer_says_how_to_get_one(tmp_path: Path) -> None:
-    driver = a_driver(tmp_path, chromium=str(tmp_path / "none"))
-    try:
+    async with rendering(tmp_path, chromium=str(tmp_path / "none")) as driver:
         with pytest.raises(BrowserMissing, match="WINDLASS_CHROMIUM"):
             await fetch(driver, "http://127.0.0.1:1/")
-    finally:
-        await driver.aclose()
 
 
 async def test_what_is_no_browser_is_told(tmp_path: Path, site: RenderSite) -> None:
-    driver = a_driver(tmp_path, chromium="/bin/false")
-    try:
+    async with rendering(tmp_path, chromium="/bin/false") as driver:
         with pytest.raises(BrowserCrashed, match="did not start"):
             await fetch(driver, site.url("plain"))
         assert list((tmp_path / "browsers").glob("*")) == []
-    finally:
-        await driver.aclose()
 
 
 def _proc(pid: int, name: str) -> bytes:
@@ -234,13 +206,9 @@ async def test_a_killed_worker_leaves_no_process_and_a_folder_for_the_next_to_sw
     await until(
         lambda: not any(one and one.alive for one in map(read, processes)), "all have ended"
     )
-    driver = a_driver(tmp_path)
-    try:
+    async with rendering(tmp_path) as driver:
         await fetch(driver, site.url("plain"))
         assert len(list((tmp_path / "browsers").glob("*"))) == 1
-    finally:
-        await driver.aclose()
-    assert list((tmp_path / "browsers").glob("*")) == []
 
 
 async def test_chromium_runs_in_its_sandbox(driver: BrowserDriver, site: RenderSite) -> None:

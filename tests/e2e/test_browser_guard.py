@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.support.rendering import rendering
 from tests.support.rendersite import RenderSite, page
 from windlass.drivers.browser.driver import BrowserDriver
 from windlass.errors import AddressRefused, BadRedirect, InvalidRequest, InvalidResponse
 from windlass.model.render import RenderOptions
 from windlass.model.request import ExtractRequest
 from windlass.net.cookies import CookieJar
-from windlass.net.guard import AddressGuard, AddrInfo
-from windlass.settings import Settings, parse_networks
+from windlass.net.guard import AddrInfo
 
 LOOPS = ("uvloop",)
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -48,13 +48,8 @@ class Names:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def driver(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserDriver]:
-    settings = Settings(data=tmp_path_factory.mktemp("browser"))
-    guard = AddressGuard(parse_networks("127.0.0.1/32"))
-    made = BrowserDriver(settings, guard, resolve=Names())
-    try:
+    async with rendering(tmp_path_factory.mktemp("b"), resolve=Names()) as made:
         yield made
-    finally:
-        await made.aclose()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.support.barebrowser import Bare, bare_browser, bare_page
-from tests.support.stagesite import StageSite, stage_site
+from tests.support.barebrowser import Bare, bare_page
+from tests.support.stagesite import StageSite
 from windlass.drivers.browser.screenshot import LONGEST_PX
 from windlass.model.render import (
     ImageFormat,
@@ -40,24 +38,6 @@ LOOK = """async ({url, points}) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def site() -> Iterator[StageSite]:
-    with stage_site() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with bare_browser() as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def bare(browser: Browser) -> AsyncIterator[Bare]:
-    async with bare_page(browser) as page:
-        yield page
-
-
 async def seen(browser: Browser, picture: Screenshot, *points: tuple[int, int]) -> Any:
     """Size of a picture and its colours at these points."""
     async with bare_page(browser) as other:
@@ -76,10 +56,10 @@ def bands(height: int) -> str:
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
 @pytest.mark.parametrize("full", [False, True])
 async def test_a_picture_is_taken_in_every_format(
-    bare: Bare, browser: Browser, site: StageSite, kind: ImageFormat, full: bool
+    bare: Bare, browser: Browser, stage: StageSite, kind: ImageFormat, full: bool
 ) -> None:
     action = TakeScreenshot(format=kind, full_page=full)
-    rendered = await bare.take(f"{site.base}/html?body={bands(3000)}", action)
+    rendered = await bare.take(f"{stage.base}/html?body={bands(3000)}", action)
     (picture,) = rendered.rendering.screenshots
     assert picture.data.startswith(STARTS[kind])
     assert (picture.format, picture.full_page, picture.source) == (kind, full, "action")
@@ -91,19 +71,19 @@ async def test_a_picture_is_taken_in_every_format(
     assert (last[1] > 240) is full
 
 
-async def test_quality_makes_pictures_smaller(bare: Bare, site: StageSite) -> None:
+async def test_quality_makes_pictures_smaller(bare: Bare, stage: StageSite) -> None:
     noise = quote("<p style='background:conic-gradient(red,blue,lime,red);height:700px'>")
     shots = [TakeScreenshot(format="jpeg", quality=quality) for quality in (5, 95)]
-    rendered = await bare.take(f"{site.base}/html?body={noise}", *shots)
+    rendered = await bare.take(f"{stage.base}/html?body={noise}", *shots)
     low, high = rendered.rendering.screenshots
     assert len(low.data) < len(high.data)
 
 
 @pytest.mark.parametrize("height", [LONGEST_PX, 100_000])
 async def test_a_very_long_page_is_shown_as_far_as_pictures_go(
-    bare: Bare, browser: Browser, site: StageSite, height: int
+    bare: Bare, browser: Browser, stage: StageSite, height: int
 ) -> None:
-    rendered = await bare.take(f"{site.base}/html?body={bands(height)}", formats=("screenshot",))
+    rendered = await bare.take(f"{stage.base}/html?body={bands(height)}", formats=("screenshot",))
     (picture,) = rendered.rendering.screenshots
     found = await seen(browser, picture, (5, 5), (1200, LONGEST_PX // 2), (5, LONGEST_PX - 50))
     assert found["size"] == [1280, LONGEST_PX]
@@ -114,14 +94,14 @@ async def test_a_very_long_page_is_shown_as_far_as_pictures_go(
 
 
 async def test_a_picture_over_the_limit_is_cut_until_it_fits(
-    bare: Bare, browser: Browser, site: StageSite
+    bare: Bare, browser: Browser, stage: StageSite
 ) -> None:
     noise = """<canvas id=c width=1200 height=4000></canvas><script>
       const pen = c.getContext('2d'), data = pen.createImageData(1200, 4000);
       for (let i = 0; i + 60000 <= data.data.length; i += 60000)
         crypto.getRandomValues(new Uint8Array(data.data.buffer, i, 60000));
       pen.putImageData(data, 0, 0); document.title = 'drawn';</script>"""
-    url = f"{site.base}/html?body={quote(noise)}"
+    url = f"{stage.base}/html?body={quote(noise)}"
     rendered = await bare.take(url, formats=("screenshot",), limit=3_000_000)
     (picture,) = rendered.rendering.screenshots
     assert len(picture.data) <= 3_000_000
@@ -129,13 +109,13 @@ async def test_a_picture_over_the_limit_is_cut_until_it_fits(
 
 
 async def test_the_format_asks_for_the_page_after_its_actions(
-    bare: Bare, browser: Browser, site: StageSite
+    bare: Bare, browser: Browser, stage: StageSite
 ) -> None:
     body = quote("""<body style='margin:0;background:#f00'><script>
       setTimeout(() => { document.body.style.background = '#0f0'; document.body.id = 'b'; }, 300)
       </script>""")
     rendered = await bare.take(
-        f"{site.base}/html?body={body}",
+        f"{stage.base}/html?body={body}",
         TakeScreenshot(),
         WaitForElement(selectors=("#b",)),
         formats=("screenshot",),
@@ -149,15 +129,15 @@ async def test_the_format_asks_for_the_page_after_its_actions(
 # ---------------------------------------------------------------- frames
 
 
-async def html_of(bare: Bare, site: StageSite, body: str) -> tuple[str, tuple[str, ...]]:
+async def html_of(bare: Bare, stage: StageSite, body: str) -> tuple[str, tuple[str, ...]]:
     options = RenderOptions(include_iframes=True)
-    rendered = await bare.take(f"{site.base}/html?body={quote(body)}", render_options=options)
+    rendered = await bare.take(f"{stage.base}/html?body={quote(body)}", render_options=options)
     html = (await bare.page.content()).encode()
     return rendered.frames.put_into(html).decode(), rendered.warnings
 
 
 async def test_frames_are_inlined_whatever_their_origin_and_depth(
-    bare: Bare, site: StageSite
+    bare: Bare, stage: StageSite
 ) -> None:
     deep = quote("<b>deep</b>")
     inner = quote("<p>inner <a href='x?y=1'>link</a></p><iframe src='/html?body=" + deep + "'>")
@@ -165,26 +145,26 @@ async def test_frames_are_inlined_whatever_their_origin_and_depth(
         f"<h1>outer</h1><iframe title='a > b' src='{{other}}/html?body={inner}'></iframe>"
         "<iframe srcdoc='<i>doc</i>'></iframe><p>end</p>"
     )
-    html, warnings = await html_of(bare, site, body)
+    html, warnings = await html_of(bare, stage, body)
     assert "<iframe" not in html
-    assert f'<a href="{site.other}/x?y=1">link</a>' in html
+    assert f'<a href="{stage.other}/x?y=1">link</a>' in html
     assert html.index("outer") < html.index("inner") < html.index("<b>deep</b>")
     assert html.index("<b>deep</b>") < html.index("<i>doc</i>") < html.index("end")
     assert warnings == ()
 
 
-async def test_frames_are_bounded_in_number_and_depth(bare: Bare, site: StageSite) -> None:
+async def test_frames_are_bounded_in_number_and_depth(bare: Bare, stage: StageSite) -> None:
     body = "".join(f"<iframe srcdoc='<u>{number}</u>'></iframe>" for number in range(60))
-    html, warnings = await html_of(bare, site, body)
+    html, warnings = await html_of(bare, stage, body)
     assert html.count("<u>") == 50
     assert "frames beyond 50" in warnings[0]
 
 
 async def test_words_that_look_like_a_marked_frame_are_left_alone(
-    bare: Bare, site: StageSite
+    bare: Bare, stage: StageSite
 ) -> None:
     html, _ = await html_of(
-        bare, site, "<p title='<iframe data-inlined-frame=\"1\"></iframe>'>x</p>"
+        bare, stage, "<p title='<iframe data-inlined-frame=\"1\"></iframe>'>x</p>"
     )
     assert "data-inlined-frame" in html
     assert "<div" not in html

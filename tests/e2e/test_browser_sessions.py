@@ -10,18 +10,16 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from tests.support.rendering import rendering
 from tests.support.rendersite import RenderSite, page
 from tests.support.waiting import eventually_async
 from windlass.drivers.browser.contexts import MOST_KEPT
 from windlass.drivers.browser.driver import BrowserDriver
 from windlass.model.request import Cookie, Emulation, ExtractRequest, Session
 from windlass.net.cookies import CookieJar
-from windlass.net.guard import AddressGuard
-from windlass.settings import Settings, parse_networks
 
 LOOPS = ("uvloop",)
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-LOOPBACK = parse_networks("127.0.0.1/32")
 
 REMEMBERS = """<p>Seen: <script>
 const seen = Number(localStorage.seen ?? 0); document.write(seen, ' with [', document.cookie, ']');
@@ -41,11 +39,8 @@ async def site() -> AsyncIterator[RenderSite]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def driver(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserDriver]:
-    made = BrowserDriver(Settings(data=tmp_path_factory.mktemp("b")), AddressGuard(LOOPBACK))
-    try:
+    async with rendering(tmp_path_factory.mktemp("b")) as made:
         yield made
-    finally:
-        await made.aclose()
 
 
 async def seen(

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from tests.support.rendering import rendering
 from tests.support.rendersite import RenderSite, page
 from windlass.drivers.browser.driver import BrowserDriver
 from windlass.errors import BodyTruncated
@@ -16,12 +17,9 @@ from windlass.model.page import Page
 from windlass.model.render import Action, Click
 from windlass.model.request import ExtractRequest
 from windlass.net.cookies import CookieJar
-from windlass.net.guard import AddressGuard
-from windlass.settings import Settings, parse_networks
 
 LOOPS = ("uvloop",)
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-LOOPBACK = parse_networks("127.0.0.1/32")
 
 WAYS = {
     "link": "<a id=it href=/plain target=_blank>there</a>",
@@ -63,11 +61,8 @@ async def site() -> AsyncIterator[RenderSite]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def driver(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserDriver]:
-    made = BrowserDriver(Settings(data=tmp_path_factory.mktemp("b")), AddressGuard(LOOPBACK))
-    try:
+    async with rendering(tmp_path_factory.mktemp("b")) as made:
         yield made
-    finally:
-        await made.aclose()
 
 
 async def fetch(driver: BrowserDriver, url: str, *actions: Action, **wish: object) -> Page:
