@@ -1,4 +1,7 @@
-"""A folder per case: a page and a recipe in, a value out. Folders above it are constructs."""
+"""A folder per case: a page and a recipe in, a value out. Folders above it are constructs.
+
+A case without a page is about the page that most share.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def _calls(folder: Path) -> tuple[CallRecord, ...]:
 
 
 def _made(folder: Path) -> tuple[Any, list[str]]:
-    (page,) = folder.glob("page.*")
+    (page,) = list(folder.glob("page.*")) or [CASES / "page.html"]
     recipe = compile_recipe(msgspec.json.decode((folder / "recipe.json").read_bytes()))
     document = Document(page.read_bytes(), TYPES[page.suffix], URL)
     warnings: list[str] = []
