@@ -12,6 +12,7 @@ _LONGEST = 500
 limited)."""
 _ORIGIN = re.compile(r"https?://[^/?#]{1,300}(?=[/?#]|\Z)")
 
+
 def host_of(url: str) -> str:
     """Host and port of a URL, as in "example.com:443": the same for http and https on one port.
 
