@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import chain
 from zlib import crc32
 
 from windlass.model.visit import Fingerprint
@@ -19,7 +21,6 @@ DIGEST_BYTES = 16
 _MAX_UNIT = 160
 _MAX_UNITS = 1024
 _SKETCHED = 64
-_MOST = 0xFFFF
 _CLEARLY = 5
 
 # Digits say nothing: a counter, a date and a price change where nothing else does.
@@ -40,23 +41,30 @@ def fingerprint(text: str, url: str) -> Fingerprint:
     raw = text.encode("utf-8", "surrogatepass")
     raw_lines = raw.lower().translate(_ENDS)
     lines = set(raw_lines.translate(None, _DIGITS).split(b"\n"))
-    hashed = [crc32(line) << 32 | len(line) for line in lines if 2 < len(line) <= _MAX_UNIT]
-    hashed += [crc32(part) << 32 | len(part) for part in _cut(lines)]
-    hashed.sort()
-    whole = blake2b(array("Q", hashed).tobytes(), digest_size=8).digest()
+    units = [line for line in lines if 2 < len(line) <= _MAX_UNIT]
+    units += _cut([line for line in lines if len(line) > _MAX_UNIT])
+    sizes, hashes = list(map(len, units)), list(map(crc32, units))
+    size = sum(sizes)
+    # A sum is the same in any order, and needs no sorting.
+    whole = (sum(hashes) << 24 ^ size) & 0xFFFF_FFFF_FFFF_FFFF
+    written = set(raw_lines.split(b"\n"))
     return Fingerprint(
         digest=blake2b(raw, digest_size=DIGEST_BYTES).digest(),
-        likeness=int.from_bytes(whole, "big", signed=True),
-        size=sum([value & 0xFFFF for value in hashed]),
-        units=array("Q", hashed[:_MAX_UNITS]).tobytes(),
-        sketch=_sketch(set(raw_lines.split(b"\n"))),
+        likeness=whole - (1 << 63),
+        size=size,
+        units=_packed(sizes, hashes, _MAX_UNITS),
+        sketch=_packed(list(map(len, written)), list(map(crc32, written)), _SKETCHED),
     )
 
 
-def _sketch(lines: set[bytes]) -> bytes:
-    sizes = dict(zip(map(crc32, lines), map(len, lines), strict=True))
-    chosen = [unit << 32 | min(sizes[unit], _MOST) for unit in sorted(sizes)[:_SKETCHED]]
-    return array("Q", chosen).tobytes()
+def _packed(sizes: list[int], hashes: list[int], most: int) -> bytes:
+    """Size and hash of units in turns, as array("I"): of the `most` with the smallest hashes."""
+    pairs = zip(sizes, hashes, strict=True)
+    if len(hashes) > most:
+        largest = sorted(hashes)[most - 1]
+        kept = [pair for pair in pairs if pair[1] <= largest]
+        return array("I", chain.from_iterable(kept[:most])).tobytes()
+    return array("I", chain.from_iterable(pairs)).tobytes()
 
 
 def is_unlike(sketch: bytes, other: bytes) -> bool:
@@ -64,20 +72,24 @@ def is_unlike(sketch: bytes, other: bytes) -> bool:
 
     Numbers count here: a page may differ from others in nothing else, and be lost for it.
     """
-    values, others = array("Q", sketch), array("Q", other)
-    if len(others) == _SKETCHED:  # beyond its last unit it is not known
-        values = array("Q", [value for value in values if value >> 32 <= others[-1] >> 32])
-    known = {value >> 32 for value in others}
-    new = sum([value & _MOST for value in values if value >> 32 not in known])
-    return _CLEARLY * new > sum([value & _MOST for value in values])
+    pairs, known = _pairs(sketch), {own for _, own in _pairs(other)}
+    if len(known) >= _SKETCHED:  # beyond its last unit it is not known
+        last = max(known)
+        pairs = [pair for pair in pairs if pair[1] <= last]
+    new = sum([size for size, own in pairs if own not in known])
+    return _CLEARLY * new > sum([size for size, _ in pairs])
 
 
-def _cut(lines: set[bytes]) -> set[bytes]:
+def _pairs(packed: bytes) -> list[tuple[int, int]]:
+    values = array("I", packed)
+    return list(zip(values[::2], values[1::2], strict=True))
+
+
+def _cut(lines: Iterable[bytes]) -> set[bytes]:
     """The parts of lines that are too long to be one unit."""
     return {
         line[start : start + _MAX_UNIT]
         for line in lines
-        if len(line) > _MAX_UNIT
         for start in range(0, len(line), _MAX_UNIT)
     }
 
@@ -92,7 +104,7 @@ _DIVERSE = _FIELD_BITS * 3 // 10
 
 def learn(memory: bytes, page: Fingerprint) -> bytes:
     """A family's memory after another page. It stops learning when it has seen too much."""
-    units = {value >> 32 for value in array("Q", page.units)}
+    units = set(array("I", page.units)[1::2])
     if len(memory) < _FIELD_BYTES:
         known = units.union(array("I", memory))
         if len(known) <= _EXACT:
@@ -110,21 +122,21 @@ def learn(memory: bytes, page: Fingerprint) -> bytes:
 
 def news(memory: bytes, page: Fingerprint) -> int:
     """About how many bytes of a page a memory has not seen; all of it if that cannot be said."""
-    values = array("Q", page.units)
-    if not memory or not values:
+    pairs = _pairs(page.units)
+    if not memory or not pairs:
         return page.size
     if len(memory) < _FIELD_BYTES:
         known = set(array("I", memory))
-        new = sum([value & 0xFFFF for value in values if value >> 32 not in known])
+        new = sum([size for size, own in pairs if own not in known])
     else:
         set_bits = int.from_bytes(memory, "little").bit_count()
         if set_bits > _DIVERSE:
             return page.size
-        new = sum([value & 0xFFFF for value in values if not _is_set(memory, value >> 32)])
+        new = sum([size for size, own in pairs if not _is_set(memory, own)])
         new = new * _FIELD_BITS // (_FIELD_BITS - set_bits)
-    if len(values) < _MAX_UNITS:
+    if len(pairs) < _MAX_UNITS:
         return min(new, page.size)
-    return min(new * page.size // sum([value & 0xFFFF for value in values]), page.size)
+    return min(new * page.size // sum([size for size, _ in pairs]), page.size)
 
 
 def _is_set(field: bytes, unit: int) -> int:

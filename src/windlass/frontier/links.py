@@ -67,14 +67,14 @@ class Frontier:
     def _discover(self, urls: Iterable[str], depth: int, found_on: Candidate | None) -> Discovery:
         candidates: dict[bytes, Candidate] = {}
         refused: Counter[Refusal] = Counter()
-        own = varieties(found_on.families) if found_on else frozenset()
+        finder = _finder(found_on) if found_on else None
         for url in urls:
             placed = self._place(url)
             refusal = self._refusal(placed, depth)
             if placed is None or refusal:
                 refused[refusal] += 1
             elif placed.identity.key not in candidates:
-                grown = found_on is not None and _grew(found_on, own, placed)
+                grown = finder is not None and _grew(finder, placed)
                 candidates[placed.identity.key] = _candidate(
                     placed, depth=depth, lineage=int(grown), listed=found_on is None
                 )
@@ -112,16 +112,26 @@ def frontier_of(plan: CrawlPlan, tracking: Iterable[str]) -> Frontier:
     return Frontier(scope.moved(plan.moved_to) if plan.moved_to else scope, rules)
 
 
-def _grew(finder: Candidate, own: frozenset[str], placed: Placed) -> bool:
+class _Finder(NamedTuple):
+    """A page that names others, as they are held against it."""
+
+    families: tuple[str, ...]
+    varieties: frozenset[str]
+    folder: str
+
+
+def _finder(page: Candidate) -> _Finder:
+    path = page.url.partition("?")[0]
+    return _Finder(page.families, varieties(page.families), path[: path.rfind("/") + 1])
+
+
+def _grew(finder: _Finder, placed: Placed) -> bool:
     """Whether a page names a URL of its own kind, or one deeper in its own folder."""
     if placed.varieties:
-        return not own.isdisjoint(placed.varieties)
-    if placed.families != finder.families:
+        return not finder.varieties.isdisjoint(placed.varieties)
+    if placed.families != finder.families or not placed.identity.url.startswith(finder.folder):
         return False
-    folder = finder.url.partition("?")[0]
-    folder = folder[: folder.rfind("/") + 1]
-    below = placed.identity.url.partition("?")[0]
-    return below.startswith(folder) and "/" in below[len(folder) :]
+    return "/" in placed.identity.url.partition("?")[0][len(finder.folder) :]
 
 
 def _candidate(placed: Placed, *, depth: int, lineage: int = 0, listed: bool = False) -> Candidate:

@@ -53,7 +53,7 @@ class Fingerprint(msgspec.Struct, frozen=True):
     size: int
     """Bytes of the text."""
     units: bytes
-    """At most 1,024 units, those with the smallest hashes, as array("Q"): hash << 32 | bytes."""
+    """At most 1,024 units, those with the smallest hashes: bytes and hash in turns, array("I")."""
     sketch: bytes = b""
     """The same of at most 64 units with their numbers; kept as long as the crawl."""
 

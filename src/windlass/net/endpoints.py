@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 _LONGEST = 500
 """Characters of a key as they are; of longer ones the rest becomes a digest (an index entry is
 limited)."""
+_ORIGIN = re.compile(r"https?://[^/?#]{1,300}(?=[/?#]|\Z)")
 
 
 def host_of(url: str) -> str:
@@ -15,9 +18,18 @@ def host_of(url: str) -> str:
 
     Names longer than DNS knows share what they begin with.
     """
+    origin = _ORIGIN.match(url)
+    return _remembered_host(origin[0]) if origin else _host(url)
+
+
+def _host(url: str) -> str:
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return f"{(parts.hostname or '').lower()[:255]}:{port}"
+
+
+# A page names the same few hosts a hundred times.
+_remembered_host = lru_cache(maxsize=1024)(_host)
 
 
 def web_lane(url: str) -> str:

@@ -73,10 +73,14 @@ SELECT page.url, CASE
     CASE WHEN task.state IN ('delayed', 'waiting')
         AND greatest(closed.until, task.run_at) > now()
         THEN greatest(closed.until, task.run_at) END AS until
-FROM task JOIN page ON page.task_id = task.id LEFT JOIN lane ON lane.key = task.lane
+FROM (
+    -- Only a few are told: what they wait for is looked up for these alone.
+    SELECT id, state, failures, run_at, started_at, lane FROM task
+    WHERE group_id = $1 AND finished_at IS NULL AND kind = 'crawl_page'
+    ORDER BY state <> 'running', started_at, run_at LIMIT $2
+) AS task JOIN page ON page.task_id = task.id LEFT JOIN lane ON lane.key = task.lane
 CROSS JOIN LATERAL (SELECT greatest(lane.open_until, lane.quiet_until) AS until) AS closed
-WHERE task.group_id = $1 AND task.finished_at IS NULL
-ORDER BY task.state <> 'running', task.started_at, task.run_at LIMIT $2;
+ORDER BY task.state <> 'running', task.started_at, task.run_at;
 
 -- name: begin_crawl
 -- The first page is taken.

@@ -114,6 +114,8 @@ CREATE INDEX task_expiring ON task (tried_since)
 CREATE INDEX task_members ON task (group_id) WHERE group_id IS NOT NULL;
 CREATE INDEX task_members_unfinished ON task (group_id)
     WHERE group_id IS NOT NULL AND finished_at IS NULL;
+CREATE INDEX task_members_failed ON task (group_id)
+    WHERE group_id IS NOT NULL AND state IN ('failed', 'cancelled');
 
 -- Attempts that did not end their task with success: retried, lost with their worker, given back;
 -- and every attempt to deliver, with what it saw (the last four columns).
@@ -323,11 +325,18 @@ SELECT task_group.id, task_group.account_id, account.name AS account, task_group
     counted.total, counted.pending, counted.failed
 FROM task_group JOIN account ON account.id = task_group.account_id
 CROSS JOIN LATERAL (
-    SELECT count(*) AS total,
-        count(*) FILTER (WHERE task.id IS NOT NULL AND task.finished_at IS NULL) AS pending,
-        count(*) FILTER (WHERE task.state IN ('failed', 'cancelled')) AS failed
-    FROM page LEFT JOIN task ON task.id = page.task_id
-    WHERE page.group_id = task_group.id AND page.state IN ('admitted', 'fetched')
+    SELECT (
+        SELECT count(*) FROM page
+        WHERE page.group_id = task_group.id AND page.state IN ('admitted', 'fetched')
+    ) AS total, (
+        SELECT count(*) FROM task JOIN page ON page.task_id = task.id
+        WHERE task.group_id = task_group.id AND task.finished_at IS NULL
+            AND page.state IN ('admitted', 'fetched')
+    ) AS pending, (
+        SELECT count(*) FROM task JOIN page ON page.task_id = task.id
+        WHERE task.group_id = task_group.id AND task.state IN ('failed', 'cancelled')
+            AND page.state IN ('admitted', 'fetched')
+    ) AS failed
 ) AS counted
 WHERE task_group.kind = 'crawl';
 
