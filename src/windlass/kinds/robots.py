@@ -6,10 +6,10 @@ One answer serves all processes (storage/robots.py); each remembers it for a mom
 from __future__ import annotations
 
 import asyncio
-import time
 
 from windlass.errors import TargetError
 from windlass.kinds import Context
+from windlass.lately import Lately
 from windlass.net.endpoints import web_lane
 from windlass.site.robots import Robots, in_force, lifetime_s, robots_url, rules_of
 from windlass.storage.robots import KeptRobots
@@ -32,7 +32,7 @@ class RobotsKeeper:
         self._kept = context.robots
         self._turns = context.turns
         self._extractor = context.extractor
-        self._remembered: dict[str, tuple[KeptRobots, float]] = {}
+        self._remembered: Lately[str, KeptRobots] = Lately(_REMEMBERED, _REMEMBERED_S)
         self._anything = KeptRobots(Robots(self._agent, "absent"))
         self._asking: dict[str, asyncio.Lock] = {}
 
@@ -46,18 +46,14 @@ class RobotsKeeper:
         lane = web_lane(url)
         # Of many pages at once, the first asks for all.
         async with self._asking.setdefault(lane, asyncio.Lock()):
-            kept = self._recall(lane) or await self._look_up(lane, url)
+            kept = self._remembered.get(lane) or await self._look_up(lane, url)
         self._asking.pop(lane, None)
         return kept
 
     def known(self, url: str) -> Robots | None:
         """The rules if they are at hand."""
-        kept = self._recall(web_lane(url)) if self._obeys else self._anything
+        kept = self._remembered.get(web_lane(url)) if self._obeys else self._anything
         return kept.robots if kept else None
-
-    def _recall(self, lane: str) -> KeptRobots | None:
-        kept, until = self._remembered.get(lane, (None, 0.0))
-        return kept if until > time.monotonic() else None
 
     async def _look_up(self, lane: str, url: str) -> KeptRobots:
         while True:
@@ -83,9 +79,7 @@ class RobotsKeeper:
         return self._remember(lane, now)
 
     def _remember(self, lane: str, kept: KeptRobots) -> KeptRobots:
-        if len(self._remembered) >= _REMEMBERED:
-            self._remembered.clear()
-        self._remembered[lane] = (kept, time.monotonic() + _REMEMBERED_S)
+        self._remembered.keep(lane, kept)
         return kept
 
     async def _ask(self, url: str) -> tuple[int, bytes, str]:

@@ -10,6 +10,7 @@ import time
 import msgspec
 
 from windlass.kinds import Context
+from windlass.lately import Lately
 from windlass.model.crawl import CrawlEvent
 from windlass.model.delivery import Webhook
 from windlass.model.task import Outcome, State, Task
@@ -40,7 +41,7 @@ class SendWebhook:
         self._crawls = context.crawls
         self._decoder = msgspec.json.Decoder(Webhook)
         self._events = msgspec.json.Decoder(_Event)
-        self._secrets: dict[int, tuple[tuple[str, ...], float]] = {}
+        self._secrets: Lately[int, tuple[str, ...]] = Lately(_SECRETS_KEPT, _SECRETS_KEPT_S)
 
     async def handle(self, task: Task) -> Outcome:
         """Whether the receiver took it, and otherwise when to try again."""
@@ -93,15 +94,13 @@ class SendWebhook:
 
     async def _account_secrets(self, account_id: int) -> tuple[str, ...]:
         """The account's active secrets, at most ten seconds old."""
-        now = time.monotonic()
         known = self._secrets.get(account_id)
-        if known is not None and known[1] > now:
-            return known[0]
+        if known is not None:
+            return known
+        asked_at = time.monotonic()
         active = await self._accounts.webhook_secrets(account_id)
         secrets = tuple(each.secret for each in active)
-        if len(self._secrets) >= _SECRETS_KEPT:
-            self._secrets.clear()
-        self._secrets[account_id] = (secrets, now + _SECRETS_KEPT_S)
+        self._secrets.keep(account_id, secrets, asked_at)
         return secrets
 
     def give_up(self, task: Task, outcome: Outcome) -> Outcome:

@@ -10,10 +10,10 @@ import asyncio
 import ipaddress
 import socket
 import threading
-import time
 from collections.abc import Awaitable, Callable
 
 from windlass.errors import DnsFailed
+from windlass.lately import Lately
 from windlass.net.guard import AddrInfo
 
 Resolve = Callable[[str, int], Awaitable[list[AddrInfo]]]
@@ -45,7 +45,7 @@ class Resolver:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int], tuple[float, list[AddrInfo]]] = {}
+        self._known: Lately[tuple[str, int], list[AddrInfo]] = Lately(_KEPT_NAMES, _KEPT_S)
         self._running: dict[tuple[str, int], asyncio.Future[list[AddrInfo]]] = {}
         self._free = asyncio.Semaphore(_THREADS)
 
@@ -56,8 +56,8 @@ class Resolver:
             return numeric
         key = (host, port)
         kept = self._known.get(key)
-        if kept is not None and kept[0] > time.monotonic():
-            return kept[1]
+        if kept is not None:
+            return kept
         running = self._running.get(key)
         if running is None:
             running = asyncio.ensure_future(self._look_up(key))
@@ -75,11 +75,8 @@ class Resolver:
 
     def _finish(self, key: tuple[str, int], done: asyncio.Future[list[AddrInfo]]) -> None:
         self._running.pop(key, None)
-        if done.cancelled() or done.exception() is not None:
-            return
-        if len(self._known) >= _KEPT_NAMES:
-            self._known.clear()
-        self._known[key] = (time.monotonic() + _KEPT_S, done.result())
+        if not done.cancelled() and done.exception() is None:
+            self._known.keep(key, done.result())
 
 
 async def _on_thread(key: tuple[str, int]) -> list[AddrInfo]:

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from uuid import UUID
 
+from windlass.lately import Lately
 from windlass.model.account import Account
 from windlass.storage.accounts import Accounts, digest_of
 from windlass.storage.database import CONNECTION_ERRORS
@@ -24,20 +25,18 @@ class KnownKeys:
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
-        self._known: dict[bytes, tuple[Account, float]] = {}
+        self._known: Lately[bytes, Account] = Lately(_REMEMBERED, _REMEMBERED_S)
         self._used: set[UUID] = set()
 
     async def account_of(self, key: str) -> Account:
         """Whose key this is, or was ten seconds ago. Raises Unauthorized."""
         digest = digest_of(key)
-        now = time.monotonic()
         known = self._known.get(digest)
-        if known is not None and known[1] > now:
-            return known[0]
+        if known is not None:
+            return known
+        asked_at = time.monotonic()
         account = await self._accounts.find(key)
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[digest] = (account, now + _REMEMBERED_S)
+        self._known.keep(digest, account, asked_at)
         self._used.add(account.key_id)
         return account
 
