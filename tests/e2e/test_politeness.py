@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -175,6 +176,43 @@ def test_who_waits_for_an_answer_gets_the_refusal_at_once(server: WindlassServer
         assert (again.status_code, again.json()["error_code"]) == (500, "host_busy")
         assert again.headers["x-should-retry"] == "false"
         assert len(site.asked) == 1
+
+
+def test_what_a_map_is_told_by_a_host_others_heed(server: WindlassServer) -> None:
+    def script(number: int, path: str) -> Answer:
+        if path == "/":
+            return Answer(body='<html><title>Start</title><a href="/a">a</a></html>')
+        return Answer(429, (("Retry-After", "600"),)) if path == "/a" else Answer(404)
+
+    with busy_site(script) as site, calling(server) as caller:
+        found = caller.post("/v1/map", url=f"{site.url}/")
+        assert {link["url"] for link in found["links"]} == {f"{site.url}/", f"{site.url}/a"}
+        asked = len(site.asked)
+        answer = caller.http.post("/v1/extract", json={"url": f"{site.url}/b"})
+        assert (answer.status_code, answer.json()["error_code"]) == (500, "host_busy")
+        assert 590 < int(answer.headers["retry-after"]) <= 600
+        assert len(site.asked) == asked
+
+
+def test_a_map_asks_for_one_page_at_a_time(server: WindlassServer) -> None:
+    inside: list[int] = []
+    together: list[int] = []
+
+    def script(number: int, path: str) -> Answer:
+        inside.append(number)
+        together.append(len(inside))
+        threading.Event().wait(0.01)  # as long as a page takes
+        inside.remove(number)
+        if path == "/robots.txt" or path.endswith(".xml"):
+            return Answer(404)
+        links = "".join(f'<a href="/{path.strip("/")}{name}">x</a>' for name in "abc")
+        return Answer(body=f"<html><title>{path}</title><p>{path} of its own</p>{links}</html>")
+
+    with busy_site(script) as site, calling(server) as caller:
+        found = caller.post("/v1/map", url=f"{site.url}/", limit=40)
+        assert len(found["links"]) == 40
+    assert len(together) > 10
+    assert max(together) == 1
 
 
 # ---------------------------------------------------------------- trouble

@@ -7,6 +7,7 @@ one task that has one place in its host's lane, so it never has more than one re
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,17 +16,16 @@ import msgspec
 
 from windlass.errors import NotAPage, RobotsDenied, TargetError
 from windlass.kinds import Context
-from windlass.kinds.courtesy import REFUSALS
+from windlass.kinds.courtesy import REFUSALS, Answered, sign_of_page
 from windlass.kinds.extract import retry_delay
 from windlass.kinds.robots import RobotsKeeper
 from windlass.kinds.survey import Survey, Visited
 from windlass.model.map import MapPlan
 from windlass.model.page import Extraction, Failure, Page
 from windlass.model.request import ExtractRequest
-from windlass.model.task import Outcome, State, Task
+from windlass.model.task import HostSign, Outcome, State, Task
 from windlass.model.visit import Candidate, Sighting
 from windlass.net.cookies import CookieJar
-from windlass.net.endpoints import web_lane
 from windlass.site.discovery import Source, allowed_guesses, listed, site_host
 from windlass.site.robots import Robots, robots_url
 from windlass.site.sitemaps import MAX_SITEMAPS
@@ -75,7 +75,11 @@ class Map:
     async def handle(self, task: Task) -> Outcome:
         """The URLs of a site, or why there are none."""
         plan = self._decoder.decode(task.request)
-        trip = _Trip(self._context, self._robots, plan, _seconds_for(task, plan))
+        trip = _Trip(self._context, self._robots, plan, task)
+        outcome = await self._outcome(task, plan, trip)
+        return msgspec.structs.replace(outcome, host=trip.sign)
+
+    async def _outcome(self, task: Task, plan: MapPlan, trip: _Trip) -> Outcome:
         try:
             await trip.go()
         except _TimeIsUp:
@@ -107,19 +111,20 @@ class Map:
 class _Trip:
     """One map under way."""
 
-    def __init__(
-        self, context: Context, robots: RobotsKeeper, plan: MapPlan, seconds: float
-    ) -> None:
+    def __init__(self, context: Context, robots: RobotsKeeper, plan: MapPlan, task: Task) -> None:
         self.survey = Survey(plan, context.settings)
         self.failure: Failure | None = None
         """Why there is no start page."""
         self.status: int | None = None
+        self.sign: HostSign | None = None
+        """What its host showed: that it was asked too much, if ever, else the latest."""
+        self._task = task
         self._context = context
         self._robots = robots
         self._plan = plan
         self._clock = asyncio.get_running_loop().time
-        self._until = self._clock() + seconds
-        self._lane = web_lane(plan.request.url)
+        self._until = self._clock() + _seconds_for(task, plan)
+        self._lane = task.lane
         self._known: dict[str, Robots] = {}
         self._next_at = 0.0
         self._crawl_delay_s = 0.0
@@ -306,6 +311,7 @@ class _Trip:
         except TargetError:
             self._left()
             raise
+        self._note(extraction.url, extraction.status, extraction.headers, extraction.failure)
         return _visited(extraction)
 
     async def _fetch(self, url: str) -> Page:
@@ -314,7 +320,17 @@ class _Trip:
         like: ExtractRequest | None = self._plan.request
         if site_host(url) not in self.survey.hosts:
             like = None  # what identifies the caller is not for others
-        return await self._context.extractor.fetch(url, min(_PAGE_S, self._left()), like)
+        page = await self._context.extractor.fetch(url, min(_PAGE_S, self._left()), like)
+        self._note(page.url, page.status, page.headers, page.failure)
+        return page
+
+    def _note(
+        self, url: str, status: int, headers: tuple[tuple[str, str], ...], failure: Failure | None
+    ) -> None:
+        """Keeps what others who fetch from the host should know."""
+        sign = sign_of_page(self._task, Answered(url, status, headers, failure, time.monotonic()))
+        if sign.refused or self.sign is None or not self.sign.refused:
+            self.sign = sign
 
 
 def _visited(extraction: Extraction) -> Visited:
