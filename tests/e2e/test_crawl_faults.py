@@ -43,8 +43,8 @@ def test_a_start_that_cannot_be_reached_fails_the_crawl(fast_server: WindlassSer
     crawl = crawled(fast_server, f"http://127.0.0.1:{free_port()}/")
     assert (crawl.status, crawl.total, crawl.failed) == ("failed", 1, 1)
     (only,) = crawl.tasks
-    # Nobody can ask what the site wants of robots, so nothing of it may be fetched.
-    assert only.model_extra["error_code"] == "robots_denied"
+    # Nobody can ask what the site wants of robots, and this is why.
+    assert only.model_extra["error_code"] == "connection_refused"
 
 
 def test_a_start_that_leads_to_another_site_brings_that_site(fast_server: WindlassServer) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from windlass.errors import NotAPage, RobotsDenied
+from windlass.errors import NotAPage
 from windlass.frontier.identity import Identity
 from windlass.frontier.links import Frontier, frontier_of
 from windlass.kinds import Context
@@ -26,7 +26,7 @@ from windlass.model.visit import Candidate, PageRequest, Sighting, Visit
 from windlass.net.cookies import CookieJar
 from windlass.net.endpoints import host_of
 from windlass.site.canonical import canonical_url
-from windlass.storage.robots import KeptRobots
+from windlass.site.robots import denial
 
 _PLANS_KEPT = 64
 _MANY_LINKS = 200
@@ -86,7 +86,7 @@ class FetchPage(Extract):
             await self._crawls.begin(task.group_id, task.id)
         kept = await self._robots.of(page.url)
         if not kept.robots.allows(page.url):
-            failed = Outcome(state=State.FAILED, failure=Failure.of(_denial(kept)))
+            failed = Outcome(state=State.FAILED, failure=denial(kept.robots))
             return self.give_up(task, msgspec.structs.replace(failed, visit=Visit(refused=True)))
         asked_s = kept.robots.crawl_delay_s or 0.0  # may have come to light just now
         return await super().handle(msgspec.structs.replace(task, gap_s=max(task.gap_s, asked_s)))
@@ -154,12 +154,6 @@ def _is_of_site(extraction: Extraction, failure: Failure) -> bool:
     """Whether what came in spite of a failure says something about the site; an error page does
     not."""
     return extraction.partial or failure.code == NotAPage.code
-
-
-def _denial(kept: KeptRobots) -> RobotsDenied:
-    if kept.robots.standing == "unreachable":
-        return RobotsDenied("The site's robots.txt cannot be read: nothing may be fetched for now.")
-    return RobotsDenied()
 
 
 def allowed(robots: RobotsKeeper, found: list[Candidate]) -> Found:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from windlass.errors import NotAPage, RobotsDenied, TargetError
+from windlass.errors import NotAPage, TargetError
 from windlass.kinds import Context
 from windlass.kinds.courtesy import REFUSALS, Answered, sign_of_page
 from windlass.kinds.extract import retry_delay
@@ -27,7 +27,7 @@ from windlass.model.task import HostSign, Outcome, State, Task
 from windlass.model.visit import Candidate, Sighting
 from windlass.net.cookies import CookieJar
 from windlass.site.discovery import Source, allowed_guesses, listed, site_host
-from windlass.site.robots import Robots, robots_url
+from windlass.site.robots import Robots, denial, robots_url
 from windlass.site.sitemaps import MAX_SITEMAPS
 from windlass.wire.v1_maps import map_body
 
@@ -144,7 +144,7 @@ class _Trip:
         page = self.survey.start
         robots = await self._rules(page.url)
         if not robots.allows(page.url):
-            self.failure = await self._denial(robots)
+            self.failure = denial(robots)
             return None
         try:
             seen = await self._extract(page, self._left() * _START_SHARE)
@@ -162,17 +162,6 @@ class _Trip:
             await self._rules(seen.url)
         await asyncio.to_thread(self.survey.look_at_start, seen, self._allowed)
         return seen
-
-    async def _denial(self, robots: Robots) -> Failure:
-        """Why the start page may not be asked for: where nothing answers, that is the reason."""
-        if robots.standing != "unreachable":
-            return Failure.of(RobotsDenied())
-        try:
-            await self._fetch(robots_url(self.survey.start.url))
-        except TargetError as error:
-            return Failure.of(error)
-        text = "The site's robots.txt cannot be read: nothing may be fetched for now."
-        return Failure.of(RobotsDenied(text))
 
     # ------------------------------------------------------------ sitemaps
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from windlass.errors import TargetError
 from windlass.kinds import Context
 from windlass.lately import Lately
+from windlass.model.page import Failure
 from windlass.net.endpoints import web_lane
 from windlass.site.robots import Robots, in_force, lifetime_s, robots_url, rules_of
 from windlass.storage.robots import KeptRobots
@@ -66,11 +69,10 @@ class RobotsKeeper:
         try:
             # Whether it comes or not: to ask for robots.txt is a fetch like the others.
             await self._turns.take(lane, _TURN_S)
-            status, body, cache_control = await self._ask(url)
+            fresh, cache_control = await self._ask(url)
         except BaseException:
             await self._kept.stop_asking(lane)
             raise
-        fresh = rules_of(status, body, self._agent)
         last = kept.robots if kept and kept.robots.standing != "unreachable" else None
         robots = in_force(fresh, last, kept.unreachable_s if kept else 0.0)
         unreachable = fresh.standing == "unreachable"
@@ -82,10 +84,12 @@ class RobotsKeeper:
         self._remembered.keep(lane, kept)
         return kept
 
-    async def _ask(self, url: str) -> tuple[int, bytes, str]:
-        """Status, body and Cache-Control of the host's robots.txt; 0 for no answer."""
+    async def _ask(self, url: str) -> tuple[Robots, str]:
+        """What the host's robots.txt says, and its Cache-Control."""
         try:
             page = await self._extractor.fetch(robots_url(url), _ASKED_FOR_S)
-        except TargetError:
-            return 0, b"", ""
-        return page.status, page.body, page.header("cache-control") or ""
+        except TargetError as error:
+            silent = rules_of(0, b"", self._agent)
+            return msgspec.structs.replace(silent, cause=Failure.of(error)), ""
+        rules = rules_of(page.status, page.body, self._agent)
+        return rules, page.header("cache-control") or ""

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from windlass.errors import RobotsDenied
+from windlass.model.page import Failure
 from windlass.site.robotlines import read_groups
 
 MAX_BYTES = 512_000
@@ -65,6 +67,8 @@ class Robots(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     crawl_delay_s: float | None = None
     """Time between two fetches, at most MAX_CRAWL_DELAY_S; None if the file asks for none."""
     sitemaps: tuple[str, ...] = ()
+    cause: Failure | None = None
+    """Why it could not be had, where nobody answered at all."""
 
     def allows(self, url: str) -> bool:
         """Whether the robot may fetch this URL (absolute, or from its path on)."""
@@ -80,6 +84,14 @@ class Robots(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     @cached_property
     def _matcher(self) -> _Matcher:
         return _Matcher(self.rules)
+
+
+def denial(robots: Robots) -> Failure:
+    """Why these rules keep a page from us: where nothing answers, that is the reason."""
+    if robots.standing != "unreachable":
+        return Failure.of(RobotsDenied())
+    text = "The site's robots.txt cannot be read: nothing may be fetched for now."
+    return robots.cause or Failure.of(RobotsDenied(text))
 
 
 def rules_of(status: int, body: bytes, agent: str) -> Robots:
