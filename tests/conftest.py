@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from nimble_python import Nimble
 
+from tests.support import server as real_servers
 from tests.support import sites as real_sites
 from tests.support.origin import Origin
 from tests.support.relay import CountingProxy
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
     from tests.support.s3_faults import FaultyS3
 
 StartServer = Callable[..., WindlassServer]
+
+
+def _empty_cluster() -> Path:
+    from tests.support.postgres import empty_cluster
+
+    return empty_cluster()
+
+
+real_servers.cluster_to_copy = _empty_cluster
 
 
 def pytest_collection_finish() -> None:

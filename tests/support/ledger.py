@@ -38,7 +38,7 @@ class Ledger:
     def http(self) -> httpx.Client:
         """A client with this server's key."""
         bearer = {"Authorization": f"Bearer {self.server.api_key}"}
-        return httpx.Client(base_url=self.server.url, headers=bearer, timeout=15)
+        return httpx.Client(base_url=self.server.url, headers=bearer, timeout=15, verify=False)
 
     def submit(self, tokens: list[str], at_once: int = 8) -> list[threading.Thread]:
         """Starts threads that submit one page per token until each is accepted."""
