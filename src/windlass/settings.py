@@ -284,6 +284,13 @@ class Settings:
     # engine
     workers: int = setting(0, "Worker processes; 0: one per core.", _INT, least=0)
     slots: int = setting(32, "Tasks that one worker process runs at a time.", _INT, least=1)
+    prompt_slots: int = setting(
+        8,
+        "Tasks that one worker process runs beyond its slots when somebody waits for them, or "
+        "their account has less under way than its share: no long pages hold them up.",
+        _INT,
+        least=0,
+    )
     delivery_slots: int = setting(
         256, "Webhooks and uploads that one worker process has under way at a time.", _INT, least=1
     )

@@ -315,3 +315,35 @@ def test_a_cancelled_task_uses_no_network_after_a_second(server: WindlassServer)
 def _until_still(site: BusySite) -> None:
     """Returns when nothing has been taken from the site for a second."""
     eventually(lambda: time.monotonic() - max(site.sent) > 1.0, "the site has peace", within_s=20)
+
+
+# ---------------------------------------------------------------- others
+
+
+def test_long_pages_in_all_slots_hold_up_neither_a_caller_nor_another_account(
+    start_server: StartServer,
+) -> None:
+    server = start_server(workers=1, slots="2", prompt_slots="2")
+    over = threading.Event()
+
+    def script(number: int, path: str) -> Answer:
+        if path.startswith("/long"):
+            over.wait(60)
+        return Answer()
+
+    with busy_site(script) as slow, busy_site(script) as quick, calling(server) as caller:
+        other_key = caller.post("/v1/keys", account="other")["key"]
+        with calling(server, other_key) as other:
+            try:
+                inputs = [{"url": f"{slow.url}/long/{number}"} for number in range(6)]
+                batch = caller.post("/v1/extract/batch", inputs=inputs)
+                eventually(lambda: len(slow.asked) == 2, "all slots are taken")
+                began = time.monotonic()
+                assert caller.post("/v1/extract", url=f"{quick.url}/")["status"] == "success"
+                assert other.ended(other.submit(f"{quick.url}/b"))["state"] == "success"
+                assert time.monotonic() - began < 5
+                assert len(slow.asked) == 2
+            finally:
+                over.set()
+            ends = [caller.ended(task["id"])["state"] for task in batch["tasks"]]
+            assert ends == ["success"] * 6

@@ -68,6 +68,8 @@ class _Caps(msgspec.Struct, frozen=True):
 
 
 _UNLIMITED = _Caps()
+_PROMPT = 1
+"""The rank up to which tasks have slots of their own."""
 _COUNTING = 0x636F756E
 """Advisory lock key: where accounts have limits, one process counts at a time."""
 
@@ -216,7 +218,12 @@ class Admission:
         )
         if rows:
             tasks = [(row["id"], _rank(row["priority"], bool(favoured))) for row in rows]
-            await queue.enqueue(connection, tasks, pool)
+            prompt = [one for one in tasks if one[1] <= _PROMPT] if pool == queue.TASKS else []
+            if prompt:
+                await queue.enqueue(connection, prompt, queue.PROMPT)
+            if len(prompt) < len(tasks):
+                others = [one for one in tasks if one not in prompt] if prompt else tasks
+                await queue.enqueue(connection, others, pool)
         return len(rows)
 
     async def _promote(self) -> None:

@@ -86,7 +86,7 @@ WHERE key = $1;
 
 -- name: newcomers
 -- Heads of the accounts that have less under way than their share of the slots, where more than one
--- account waits: at most $1 of each.
+-- account waits, or only one and another has something under way: at most $1 of each.
 WITH RECURSIVE sharer AS (
     (SELECT account_id FROM task WHERE state = 'waiting' ORDER BY account_id LIMIT 1)
     UNION ALL
@@ -94,11 +94,18 @@ WITH RECURSIVE sharer AS (
              WHERE state = 'waiting' AND task.account_id > sharer.account_id
              ORDER BY task.account_id LIMIT 1)
      FROM sharer WHERE sharer.account_id IS NOT NULL)
+), sharing AS (
+    SELECT count(account_id) + CASE WHEN count(account_id) = 1 AND EXISTS (
+        SELECT FROM task
+        WHERE state IN ('admitted', 'running') AND kind NOT IN ('upload', 'webhook')
+            AND account_id <> (SELECT min(account_id) FROM sharer)
+    ) THEN 1 ELSE 0 END AS accounts
+    FROM sharer
 ), share AS (
     SELECT (SELECT coalesce(sum(slots), 0) FROM worker
-            WHERE seen_at > now() - interval '15 seconds') / greatest(count(account_id), 1) AS slots,
-        count(account_id) AS accounts
-    FROM sharer
+            WHERE seen_at > now() - interval '15 seconds') / greatest(accounts, 1) AS slots,
+        accounts
+    FROM sharing
 ), behind AS (
     SELECT sharer.account_id, greatest(share.slots, 1) - (
         SELECT count(*) FROM task

@@ -27,8 +27,9 @@ from pgqueuer.ports.repository import EntrypointExecutionParameter
 
 from windlass.storage.database import SCHEMA
 
-TASKS, DELIVERIES = "task", "delivery"
-"""The pools: deliveries have slots of their own, so that receivers that hang hold up no page."""
+TASKS, PROMPT, DELIVERIES = POOLS = ("task", "prompt", "delivery")
+"""The pools: what goes first finds slots when long pages have all others, and deliveries have their
+own, so that receivers that hang hold up no page."""
 CHANNEL = "windlass_queue"
 """Where the queue says that it changed."""
 _UNLIMITED = EntrypointExecutionParameter(concurrency_limit=0)

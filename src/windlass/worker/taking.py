@@ -14,7 +14,7 @@ from pgqueuer.domain.models import Job
 
 from windlass.settings import Settings
 from windlass.storage.database import CONNECTION_ERRORS
-from windlass.storage.queue import DELIVERIES, TASKS, Leases, brings
+from windlass.storage.queue import DELIVERIES, POOLS, PROMPT, TASKS, Leases, brings
 from windlass.worker.attempts import Attempts
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ _TAKE_PACE_S = 0.03
 
 
 class Taking:
-    """Fills `settings.slots` and `settings.delivery_slots`. One per worker.
+    """Fills the slots of each pool. One per worker.
 
     `recover` puts back into the queue what a crash of the database has taken out of it.
     """
@@ -76,22 +76,26 @@ class Taking:
             await self._recover()
             self._recover_first = False
         free = self._free()
-        self._more = len(free) < 2
-        # What is taken from both pools at once must fit into either.
+        self._more = len(free) < len(POOLS)
+        # What is taken from all pools at once must fit into each.
         if not free or not await self._take_from(list(free), min(free.values())):
             return False
         more = False
-        for pool, slots in self._free().items():
-            more |= await self._take_from([pool], slots)
-        self._more = more or len(self._free()) < 2
+        for pool in POOLS:
+            if slots := self._free().get(pool):
+                more |= await self._take_from([pool], slots)
+        self._more = more or len(self._free()) < len(POOLS)
         return more
 
     def _free(self) -> dict[str, int]:
         """The pools that have free slots, and how many."""
-        delivering = sum(job.entrypoint == DELIVERIES for _, job in self._attempts.running.values())
+        settings, running = self._settings, self._attempts.running
+        delivering = sum(job.entrypoint == DELIVERIES for _, job in running.values())
+        left = settings.slots - (len(running) - delivering)
         free = {
-            TASKS: self._settings.slots - len(self._attempts.running) + delivering,
-            DELIVERIES: self._settings.delivery_slots - delivering,
+            TASKS: left,
+            PROMPT: left + settings.prompt_slots,
+            DELIVERIES: settings.delivery_slots - delivering,
         }
         return {pool: slots for pool, slots in free.items() if slots > 0}
 
