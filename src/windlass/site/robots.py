@@ -72,14 +72,12 @@ class Robots(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
 
     def allows(self, url: str) -> bool:
         """Whether the robot may fetch this URL (absolute, or from its path on)."""
+        if not self.rules and self.standing != "unreachable":
+            return True
         path = path_of(url)
         if path == "/robots.txt":
             return True
-        if self.standing == "unreachable":
-            return False
-        if not self.rules:
-            return True
-        return self._matcher.allows(canonical(path))
+        return self.standing != "unreachable" and self._matcher.allows(canonical(path))
 
     @cached_property
     def _matcher(self) -> _Matcher:
