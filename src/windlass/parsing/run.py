@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from time import monotonic
+from time import thread_time
 from typing import Any
 
 import msgspec
@@ -63,7 +63,7 @@ class Run:
         self._document = document
         self._calls = calls
         self._limits = limits
-        self._until = monotonic() + limits.seconds
+        self._until = thread_time() + limits.seconds
         self._left = limits.values
         self._next_look = limits.values - _LOOK_EVERY
         self._room = limits.output
@@ -86,7 +86,7 @@ class Run:
         """Raises RecipeStopped when too much was met, or the time is over."""
         if self._left < 0:
             raise RecipeStopped(f"it met more than {self._limits.values} values and elements")
-        if monotonic() > self._until:
+        if thread_time() > self._until:
             raise RecipeStopped(f"it took longer than {self._limits.seconds:g} s")
 
     def give(self, text: str) -> str:
