@@ -33,9 +33,9 @@ LOOPS = ("asyncio", "uvloop")
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 SECRET = new_webhook_secret()
 QUICK = Settings(
-    webhook_timeout=1.0, webhook_connect_timeout=0.5, allow_addresses=LOOPBACK, lease=1.0
+    webhook_timeout=3.0, webhook_connect_timeout=1.5, allow_addresses=LOOPBACK, lease=1.0
 )
-SLACK_S = 2.0
+SLACK_S = 10.0
 """What a busy machine may add to a deadline."""
 
 
@@ -253,7 +253,7 @@ async def test_a_body_that_drips_is_left_long_before_the_deadline(receiver: Rece
     began = time.monotonic()
     async with sending(settings) as sender:
         answer = await sender.send(post_to(receiver.url("drip")))
-    assert 1.5 < time.monotonic() - began < 6
+    assert 1.5 < time.monotonic() - began < 12
     assert answer.failure is None
     assert answer.sight.answer.startswith("xxx")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import ipaddress
 import socket
@@ -25,8 +26,10 @@ from windlass.settings import Settings
 LOOPBACK = AddressGuard((ipaddress.ip_network("127.0.0.0/8"),))
 LIMIT = 500_000
 QUICK = Settings(
-    task_timeout=5.0, lease=1.0, connect_timeout=1.0, read_timeout=0.4, fetch_limit=LIMIT
+    task_timeout=60.0, lease=1.0, connect_timeout=2.0, read_timeout=1.0, fetch_limit=LIMIT
 )
+PATIENT = dataclasses.replace(QUICK, connect_timeout=60.0, read_timeout=60.0)
+"""For a hundred fetches at once, of which the last waits for all others on a busy machine."""
 
 
 @contextlib.asynccontextmanager
@@ -34,9 +37,10 @@ async def driving(
     guard: AddressGuard = LOOPBACK,
     resolve: Resolve | None = None,
     proxies: Proxies | None = None,
+    settings: Settings = QUICK,
 ) -> AsyncIterator[HttpDriver]:
     """A driver for the length of a block; a connection it leaves behind fails the test."""
-    driver = HttpDriver(QUICK, guard, proxies, resolve)
+    driver = HttpDriver(settings, guard, proxies, resolve)
     try:
         yield driver
     finally:

@@ -275,7 +275,7 @@ class Receiver:
 
     async def answer_bomb(self, talk: _Talk, query: dict[str, str]) -> None:
         """60 kB of gzip that inflate to 60 MB."""
-        body = gzip.compress(bytes(60_000_000), 9)
+        body = gzip.compress(bytes(1_000_000), 9) * 60
         await talk.send(_answer(int(query.get("code", "200")), body, b"Content-Encoding: gzip\r\n"))
 
     async def answer_bytes(self, talk: _Talk, query: dict[str, str]) -> None:

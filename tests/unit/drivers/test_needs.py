@@ -69,6 +69,6 @@ def test_what_is_no_page_does_not() -> None:
 )
 def test_hostile_bytes_take_no_time(piece: str) -> None:
     body = piece * (SCANNED_BYTES // len(piece)) + APP
-    started = time.perf_counter()
+    started = time.process_time()
     needs_browser(page(body))
-    assert time.perf_counter() - started < 2.0
+    assert time.process_time() - started < 2.0

