@@ -20,6 +20,7 @@ from bench import (
     deliver_latency,
     deliver_uploads,
     deliver_webhooks,
+    hostile,
     latency,
     pages,
     peers,
@@ -103,6 +104,10 @@ async def _recipes(answers: report.Answers, site: Site, passes: int) -> None:
     answers.recipes = recipes.measure(passes)
 
 
+async def _hostile(answers: report.Answers, site: Site, passes: int) -> None:
+    answers.hostile = await hostile.measure()
+
+
 QUESTIONS: dict[str, Callable[[report.Answers, Site, int], Awaitable[None]]] = {
     "accept": _accept,
     "pages": _pages,
@@ -118,6 +123,7 @@ QUESTIONS: dict[str, Callable[[report.Answers, Site, int], Awaitable[None]]] = {
     "unheard": _unheard,
     "crawl": _crawl,
     "recipes": _recipes,
+    "hostile": _hostile,
 }
 
 

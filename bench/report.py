@@ -27,6 +27,7 @@ from bench.deliver_report import (
 )
 from bench.deliver_uploads import Uploads
 from bench.deliver_webhooks import Webhooks
+from bench.hostile import Hostile
 from bench.latency import Latency
 from bench.pages import Pages
 from bench.peers import PINS, PeerRun
@@ -52,6 +53,7 @@ class Answers(msgspec.Struct, omit_defaults=True):
     unheard: Unheard | None = None
     crawl: list[SiteCrawl] | None = None
     recipes: Recipes | None = None
+    hostile: Hostile | None = None
 
 
 def machine() -> str:
@@ -105,6 +107,8 @@ def _rows(answers: Answers) -> list[Row]:
         rows += _backlog_rows(answers.backlog)
     if answers.recipes is not None:
         rows += _recipes_rows(answers.recipes)
+    if answers.hostile is not None:
+        rows += _hostile_rows(answers.hostile)
     return rows + _delivery_rows(answers)
 
 
@@ -123,6 +127,15 @@ def _delivery_rows(answers: Answers) -> list[Row]:
     if answers.unheard is not None:
         rows += unheard_rows(answers.unheard)
     return rows
+
+
+def _hostile_rows(asked: Hostile) -> list[Row]:
+    alone = f"{asked.alone_p50_ms:.0f} / {asked.alone_p95_ms:.0f} ms"
+    beside = f"{asked.beside_p50_ms:.0f} / {asked.beside_p95_ms:.0f} ms"
+    return [
+        ("plain extract, p50 / p95", alone, ""),
+        ("the same beside a flood of hostile recipes", beside, ""),
+    ]
 
 
 def _recipes_rows(asked: Recipes) -> list[Row]:
