@@ -32,6 +32,14 @@ Script = Callable[[int, str], Answer]
 """What the nth visit, from 0, of a path gets."""
 
 
+def keep_apart(times: list[float], gap_s: float) -> bool:
+    """Whether visits keep this gap: all of them together, and each but for half of it, which a
+    visit before may have been late on a busy machine."""
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    slack_s = gap_s / 2
+    return min(gaps) >= gap_s - slack_s and sum(gaps) >= gap_s * len(gaps) - slack_s
+
+
 @dataclass
 class BusySite(HttpDouble):
     """`asked`: paths and times of requests; `sent`: times at which dripped bytes were taken."""
