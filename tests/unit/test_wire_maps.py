@@ -34,6 +34,14 @@ def test_defaults_are_the_contracts() -> None:
     assert plan.warnings == () and plan.answered_in_s is None
 
 
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    body = b'{"url": "https://x.test/", "limit": 20.0}'
+    assert read_map(body, now=0.0, asynchronous=False).plan.limit == 20
+    assert refused(url="https://x.test/", limit=20.5) == {"/limit": "type"}
+    with pytest.raises(InvalidRequest, match="number out of range"):
+        read_map(b'{"url": "https://x.test/", "limit": 1e999}', now=0.0, asynchronous=False)
+
+
 def test_every_option_is_read() -> None:
     wish = read(
         url="https://ann:pw@x.test/", sitemap="only", domain_filter="subdomain", limit=100_000,

@@ -6,6 +6,7 @@ Every reader of a body starts here; what a document means is the dialect's busin
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isinf
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +18,18 @@ T = TypeVar("T")
 
 DEPTH_LIMIT = 100
 """Nesting accepted: readers down the line recurse, and must not meet their limits first."""
+
+
+def _number(text: str) -> int | float:
+    """A number as JavaScript means it: 5.0 is 5."""
+    value = float(text)
+    if isinf(value):
+        raise ValueError("number out of range")
+    return int(value) if value.is_integer() and abs(value) < _EXACT else value
+
+
+_EXACT = 2**53
+_decode = msgspec.json.Decoder(float_hook=_number).decode
 
 
 def read_document(raw: bytes, kind: type[T]) -> T:
@@ -36,7 +49,7 @@ def read_values(document: dict[str, Any], kind: type[T]) -> T:
 def parse_object(raw: bytes, kind: type) -> dict[str, Any]:
     """The JSON object in a body. Raises InvalidRequest with keyword `parse` or `type`."""
     try:
-        document = msgspec.json.decode(raw)
+        document = _decode(raw)
     except (ValueError, RecursionError) as error:
         problem = Problem("", f"must be valid JSON: {error}", keyword="parse")
         raise refusal([problem]) from error
