@@ -224,7 +224,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"request_timeout": 0}, "/request_timeout", "exclusiveMinimum"),
     ({"request_timeout": "5"}, "/request_timeout", "type"),
     ({"expected_status_codes": [99]}, "/expected_status_codes/0", "minimum"),
-    ({"expected_status_codes": [200.0]}, "/expected_status_codes/0", "type"),
+    ({"expected_status_codes": [200.5]}, "/expected_status_codes/0", "type"),
     ({"browser": {"version": "1"}}, "/browser", "required"),
     ({"is_xhr": "true"}, "/is_xhr", "type"),
     ({"http2": 1}, "/http2", "type"),
