@@ -191,7 +191,7 @@ class Pool:
                     self._retire(browser)
 
     async def _weigh(self, browser: BrowserProcess) -> None:
-        weight = await asyncio.to_thread(browser.weight)
+        weight = await asyncio.to_thread(browser.weight, self._settings.browser_memory)
         if weight > self._settings.browser_memory * _TOO_HEAVY:
             log.warning("browser_too_large", bytes=weight, open=browser.open)
             browser.kill()

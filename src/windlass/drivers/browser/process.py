@@ -80,9 +80,9 @@ class BrowserProcess:
         """Ids of the node process and of Chromium's. Reads /proc: some milliseconds."""
         return [self._link.pid, *trees.session(self._leader)]
 
-    def weight(self) -> int:
-        """Bytes of memory of all its processes. Reads /proc: some milliseconds."""
-        return trees.weight(self.processes())
+    def weight(self, light: int = 0) -> int:
+        """Bytes of memory of all its processes, see trees. Reads /proc: some milliseconds."""
+        return trees.weight(self.processes(), light)
 
     def kill(self) -> None:
         """Ends it at once; whoever uses it is told. `aclose` is due all the same."""

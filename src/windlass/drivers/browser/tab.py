@@ -19,8 +19,9 @@ from windlass.drivers.browser import cookies
 from windlass.drivers.browser.blocking import blocked
 from windlass.drivers.browser.capture import Recorder
 from windlass.drivers.browser.documents import Changes, Documents
-from windlass.drivers.browser.dress import Dress, dressed
+from windlass.drivers.browser.dress import Dress, Screen, dressed
 from windlass.drivers.browser.process import BrowserProcess
+from windlass.drivers.browser.rendering import is_taken_at_once
 from windlass.drivers.browser.stage import Stage
 from windlass.drivers.headers import check_header
 from windlass.drivers.redirects import Hop
@@ -34,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 _OPENS_S = 15.0
 _CLOSES_S = 5.0
+_METRICS = "Emulation.setDeviceMetricsOverride"
+_DRAWN = 0.02
 _UNCHANGEABLE = FRAMING | {"host", "cookie2"}
 _DRESSED = frozenset({"user-agent", "accept-language", "cookie"})
 """The caller's headers that are the browser's own affair: everything it does shows them."""
@@ -110,6 +113,7 @@ async def _tab(page: Page, errand: Errand, hop: Hop, dress: Dress, settings: Set
         session.send("Emulation.setUserAgentOverride", _override(dress)),
         session.send("Emulation.setLocaleOverride", {"locale": dress.locale}),
         *([session.send("Network.setCookies", {"cookies": jar})] if jar else []),
+        *([session.send(_METRICS, _unseen(dress.screen))] if is_taken_at_once(request) else []),
     )
     stage.frame = documents.frame
     return Tab(stage, documents, dress, recorder)
@@ -141,6 +145,22 @@ def _options(dress: Dress, door: str) -> dict[str, Any]:
         "accept_downloads": False,
         "service_workers": "block",
         "permissions": [],
+    }
+
+
+def _unseen(screen: Screen) -> dict[str, Any]:
+    """The same screen, of which next to nothing is drawn: no script can tell, and drawing pages
+    that nobody looks at is a tenth of their cost."""
+    size = {"width": screen.width, "height": screen.height}
+    upright = {"type": "portraitPrimary", "angle": 0}
+    return {
+        **size,
+        "screenWidth": screen.width,
+        "screenHeight": screen.height,
+        "deviceScaleFactor": screen.scale,
+        "mobile": screen.touch,
+        "screenOrientation": upright if screen.touch else {"type": "landscapePrimary", "angle": 0},
+        "scale": _DRAWN,
     }
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _KIB = 1024
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -57,9 +58,14 @@ def session(leader: int) -> list[int]:
     return sorted(found, key=lambda pid: pid != leader)
 
 
-def weight(pids: list[int]) -> int:
-    """Bytes of memory of some processes, what they share counted once (PSS)."""
-    return sum(_proportional(pid) for pid in pids)
+def weight(pids: list[int], light: int = 0) -> int:
+    """Bytes of memory of some processes, what they share counted once (PSS).
+
+    At most `light` bytes are not weighed so exactly, which stops the processes meanwhile: what
+    they share may then be counted more than once.
+    """
+    most = sum(_resident(pid) for pid in pids)
+    return most if most <= light else sum(_proportional(pid) for pid in pids)
 
 
 def kill(pids: list[int]) -> None:
@@ -80,6 +86,14 @@ def _everything() -> Iterator[tuple[int, tuple[int, int]]]:
             continue
         _, parent, _, leader = stat.rpartition(")")[2].split()[:4]
         yield int(entry), (int(parent), int(leader))
+
+
+def _resident(pid: int) -> int:
+    try:
+        pages = (_PROC / str(pid) / "statm").read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * _PAGE
 
 
 def _proportional(pid: int) -> int:
