@@ -88,9 +88,14 @@ class Recorder:
     async def start(cls, stage: Stage, request: ExtractRequest) -> Recorder:
         """A recorder that is listening; call it before the page begins to load."""
         recorder = cls(stage, request)
-        if recorder._filters or recorder._options.capture_calls:
+        if recorder.active:
             await recorder._listen()
         return recorder
+
+    @property
+    def active(self) -> bool:
+        """Whether there is anything to note."""
+        return bool(self._filters) or self._options.capture_calls
 
     async def finish(self, *, failed: bool) -> Captured:
         """What was caught, after waiting as the filters ask. `failed`: an action has."""

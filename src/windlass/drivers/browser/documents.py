@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 import structlog
-from playwright.async_api import CDPSession, Error
+from playwright.async_api import Error
 
 from windlass.drivers.browser.blocking import Blocked
 from windlass.drivers.browser.failures import network_code
+from windlass.drivers.browser.targets import Session
 from windlass.drivers.redirects import resolved, without_fragment
 from windlass.errors import TargetError, TooManyRedirects
 from windlass.model.page import Redirect, all_of
@@ -35,6 +36,7 @@ _CUT = frozenset(
         "ERR_CONTENT_DECODING_FAILED",
     }
 )
+_MARKUP = ("text/html", "application/xhtml+xml")
 _MOST_NAVIGATIONS = 100
 """Documents of the main frame: a page that goes on for ever is stopped."""
 
@@ -63,15 +65,19 @@ class Document(msgspec.Struct, frozen=True):
     url: str
     status: int
     headers: tuple[tuple[str, str], ...] = ()
+    raw: bool = False
+    """Whether it is no markup: what a browser makes of that is its own, so Chromium keeps its body
+    as it came, if it is the page's first."""
 
 
 class Documents:
     """Use `watch`."""
 
-    def __init__(self, session: CDPSession, wishes: tuple[Changes, Blocked, int]) -> None:
+    def __init__(self, session: Session, wishes: tuple[Changes, Blocked, int]) -> None:
         self._session = session
         self._changes, self._blocked, self._max_redirects = wishes
         self._first = True
+        self._keeping = False
         self._moved = asyncio.Event()
         self._broken = asyncio.Event()
         self._answers: set[asyncio.Task[None]] = set()
@@ -93,14 +99,20 @@ class Documents:
 
     @classmethod
     async def watch(
-        cls, session: CDPSession, changes: Changes, blocked: Blocked, max_redirects: int
+        cls, session: Session, wishes: tuple[Changes, Blocked, int], *, keeping: bool
     ) -> Documents:
-        """Stops requests from now on; the page should not have begun to load."""
-        documents = cls(session, (changes, blocked, max_redirects))
+        """Stops requests from now on; the page should not have begun to load.
+
+        `keeping`: nobody else listens to the session's requests, so the body of a first document
+        that is no markup has to be kept for us.
+        """
+        documents = cls(session, wishes)
+        documents._keeping = keeping
         session.on("Fetch.requestPaused", documents._on_paused)
         session.on("Log.entryAdded", documents._on_log)
         told = await asyncio.gather(
             session.send("Page.getFrameTree"),
+            *([session.send("Network.enable")] if keeping else []),
             session.send("Fetch.enable", {"patterns": documents._patterns()}),
             # Of what has failed once it was under way, all else tells of every single request.
             session.send("Log.enable"),
@@ -162,7 +174,13 @@ class Documents:
             self._chain.insert(0, Redirect(self.last.url, self.last.status))
         self.redirects = (*self.redirects, *self._chain)[-self._max_redirects or None :]
         self._chain = []
-        self.last = Document(url, status, fields)
+        kinds = all_of(fields, "content-type")
+        raw = bool(kinds) and not kinds[0].lower().lstrip().startswith(_MARKUP)
+        self.last = Document(url, status, fields, raw)
+        if not raw and self._keeping:
+            # Chromium would tell of every request from here on.
+            self._keeping = False
+            self._answer("Network.disable", {})
         self.cut = ""
         self._broken.clear()
         self.count += 1

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from base64 import b64decode
+from typing import Any
 
 import structlog
 from playwright.async_api import Error
@@ -29,7 +31,7 @@ from windlass.drivers.proxies import Proxies
 from windlass.drivers.redirects import Hop
 from windlass.drivers.travel import Errand, errand_for
 from windlass.errors import BodyTooLarge, BodyTruncated, BrowserCrashed, EngineError
-from windlass.model.page import Failure, Page, all_of
+from windlass.model.page import Failure, Page
 from windlass.model.request import ExtractRequest
 from windlass.net.cookies import CookieJar
 from windlass.net.doors import Door
@@ -46,7 +48,6 @@ _SPARE_S = 1.5
 """Beyond the budget, to take what came. The extractor allows a little more."""
 _COOKIES_S = 3.0
 _BODY_S = 10.0
-_MARKUP = ("text/html", "application/xhtml+xml")
 
 
 class BrowserDriver:
@@ -127,7 +128,7 @@ class BrowserDriver:
         document = navigation.document or await self._document(stage, rendered)
         if document.stopped:
             warnings.append("the page was still busy: its scripts were stopped")
-        body, body_type, failure = await self._body(tab, navigation, document)
+        body, body_type, failure = await self._body(tab, document)
         if documents.cut and failure is None:
             failure = Failure.of(BodyTruncated("The target's answer ended before it was complete."))
         await self._keep_cookies(tab, errand, warnings)
@@ -135,7 +136,7 @@ class BrowserDriver:
         if last is None:
             raise EngineError("a page without an answer")
         return Page(
-            url=last.url if stage.page.url == "about:blank" else stage.page.url,
+            url=last.url if stage.visited.url == "about:blank" else stage.visited.url,
             status=last.status,
             headers=last.headers,
             body=body,
@@ -161,11 +162,9 @@ class BrowserDriver:
         whole = document.whole and len(body) <= limit
         return Serialised(body[:limit], whole, document.stopped)
 
-    async def _body(
-        self, tab: Tab, navigation: Navigation, document: Serialised
-    ) -> tuple[bytes, str, Failure | None]:
+    async def _body(self, tab: Tab, document: Serialised) -> tuple[bytes, str, Failure | None]:
         """The document, its type if that is not the answer's, and why it is not whole."""
-        raw = await self._raw(tab, navigation)
+        raw = await self._raw(tab)
         if raw is not None:
             return raw, "", None
         failure = None
@@ -174,19 +173,20 @@ class BrowserDriver:
             failure = Failure.of(BodyTooLarge(f"The document is larger than {limit:,} bytes."))
         return document.body, "text/html; charset=utf-8", failure
 
-    async def _raw(self, tab: Tab, navigation: Navigation) -> bytes | None:
-        """The body as it came, of an answer that is no markup: what a browser makes of that is
-        its own. None: it is markup, or the page has become another."""
-        last, response = tab.documents.last, navigation.response
-        if last is None or response is None or last.url != response.url:
-            return None
-        kinds = all_of(last.headers, "content-type")
-        if not kinds or kinds[0].lower().lstrip().startswith(_MARKUP):
+    async def _raw(self, tab: Tab) -> bytes | None:
+        """The body as it came, None if it was markup or cannot be had."""
+        last = tab.documents.last
+        if last is None or not last.raw:
             return None
         try:
-            body = await tab.stage.within(response.body(), _BODY_S)
+            tree: Any = await tab.stage.send("Page.getFrameTree", _BODY_S)
+            # A document's request and its loader have one name.
+            name = tree["frameTree"]["frame"]["loaderId"]
+            got = await tab.stage.send("Network.getResponseBody", _BODY_S, requestId=name)
         except (Error, TimeoutError):
             return None
+        text = str(got.get("body", ""))
+        body = b64decode(text) if got.get("base64Encoded") else text.encode(errors="replace")
         return body if len(body) <= self._settings.fetch_limit else None
 
     async def _keep_cookies(self, tab: Tab, errand: Errand, warnings: list[str]) -> None:

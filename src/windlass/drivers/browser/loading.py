@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from playwright.async_api import CDPSession
+from playwright.async_api import Error
 
+from windlass.drivers.browser.targets import ENDED, Session
 from windlass.model.render import LoadState
 
 _NAMES: dict[LoadState, str] = {
@@ -23,32 +24,45 @@ _NAMES: dict[LoadState, str] = {
 
 
 class Loading:
-    """Use `watch`. It needs no closing: the session ends with the page."""
+    """Use `start`. It needs no closing: the session ends with the page."""
 
     def __init__(self) -> None:
         self.navigations = 0
+        self.documents = 0
+        """How many the main frame had since the start."""
+        self.url = "about:blank"
+        """Where the main frame is, known since its first navigation."""
+        self._failure = ""
         self._main = ""
         self._frames: dict[str, set[str]] = {}
         self._changed = asyncio.Event()
 
-    @classmethod
-    async def watch(cls, session: CDPSession) -> Loading:
+    async def start(self, session: Session) -> None:
         """Watches from now on; the page should not have begun to load."""
-        loading = cls()
-        session.on("Page.lifecycleEvent", loading._on_state)
-        session.on("Page.frameNavigated", loading._on_navigated)
-        session.on("Page.navigatedWithinDocument", loading._on_moved_within)
-        session.on("Page.frameDetached", loading._on_detached)
-        await session.send("Page.enable")
-        tree = await session.send("Page.getFrameTree")
-        loading._main = tree["frameTree"]["frame"]["id"]
-        await session.send("Page.setLifecycleEventsEnabled", {"enabled": True})
-        return loading
+        session.on("Page.lifecycleEvent", self._on_state)
+        session.on("Page.frameNavigated", self._on_navigated)
+        session.on("Page.navigatedWithinDocument", self._on_moved_within)
+        session.on("Page.frameDetached", self._on_detached)
+        session.on(ENDED, self._on_end)
+        _, tree, _ = await asyncio.gather(
+            session.send("Page.enable"),
+            session.send("Page.getFrameTree"),
+            session.send("Page.setLifecycleEventsEnabled", {"enabled": True}),
+        )
+        self._main = tree["frameTree"]["frame"]["id"]
 
     async def reached(self, state: LoadState) -> None:
-        """Returns when the main frame and all that it has are so far. Has no time-out itself."""
+        """Returns when the main frame is so far, and, for one of the idle states, all that it has.
+
+        Has no time-out itself. Raises the library's Error if the page is gone.
+        """
         name = _NAMES[state]
         while not self._is(name):
+            await self._wait()
+
+    async def begun(self, since: int) -> None:
+        """Returns when the main frame had more documents than `since`. Otherwise see `reached`."""
+        while self.documents <= since:
             await self._wait()
 
     async def moved(self, since: int) -> None:
@@ -60,10 +74,14 @@ class Loading:
         main = self._frames.get(self._main)
         if main is None or name not in main:
             return False
+        if not name.startswith("network"):
+            return True
         # A frame that has not begun (lazy, blocked) is not waited for.
         return all(name in seen for seen in self._frames.values() if "commit" in seen)
 
     async def _wait(self) -> None:
+        if self._failure:
+            raise Error(self._failure)
         self._changed.clear()
         await self._changed.wait()
 
@@ -82,14 +100,21 @@ class Loading:
             self._frames.pop(self._main, None)
             self._main = frame["id"]
         self.navigations += 1
+        self.documents += 1
+        self.url = frame["url"] + frame.get("urlFragment", "")
         self._changed.set()
 
     def _on_moved_within(self, event: dict[str, Any]) -> None:
         if event["frameId"] == self._main:
             self.navigations += 1
+            self.url = event["url"]
             self._changed.set()
 
     def _on_detached(self, event: dict[str, Any]) -> None:
         if event["frameId"] != self._main:
             self._frames.pop(event["frameId"], None)
             self._changed.set()
+
+    def _on_end(self, event: dict[str, Any]) -> None:
+        self._failure = event["reason"]
+        self._changed.set()

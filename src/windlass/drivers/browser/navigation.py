@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable
 from urllib.parse import urlsplit
 
-from playwright.async_api import Error, Response
+from playwright.async_api import Error
 from playwright.async_api import TimeoutError as LibraryTimeout
 
 from windlass.drivers.browser import dom
@@ -35,12 +35,10 @@ _MOST_REFRESHES = 5
 
 
 class Navigation:
-    """One page's way. `warnings` and `response` are of use after `go`."""
+    """One page's way. `warnings` are of use after `go`."""
 
     def __init__(self, tab: Tab, errand: Errand, egress: Egress, since: float) -> None:
         self.warnings: list[str] = []
-        self.response: Response | None = None
-        """The library's, for the body as it came; None if the page went on."""
         self.document: Serialised | None = None
         """The document as it was when it had loaded, if nothing is done with it any more."""
         self._tab = tab
@@ -74,7 +72,7 @@ class Navigation:
     async def _load(self, hop: Hop) -> bool:
         """Whether the page was loaded in time."""
         state = _STATES.get(self._until, "commit")
-        going = self._stage.page.goto(
+        going = self._stage.visited.goto(
             hop.url,
             wait_until=state,  # type: ignore[arg-type]  # one of its states
             timeout=max(1.0, self._left_s() * 1000),
@@ -82,7 +80,7 @@ class Navigation:
         )
         try:
             coming = self._unless_cut(going)
-            self.response = await self._stage.within(coming, self._left_s() or 0.001)
+            await self._stage.within(coming, self._left_s() or 0.001)
             if self._tab.documents.cut:
                 return False
             if state == "commit" and self._until != "commit":
@@ -97,13 +95,14 @@ class Navigation:
             raise
         return True
 
-    async def _unless_cut(self, going: Awaitable[Response | None]) -> Response | None:
-        """The result, or None when the document has ended early: it then never counts as loaded."""
+    async def _unless_cut(self, going: Awaitable[object]) -> None:
+        """Returns also when the document has ended early: it then never counts as loaded."""
         loading = asyncio.ensure_future(going)
         breaking = asyncio.ensure_future(self._tab.documents.broken())
         try:
             await asyncio.wait((loading, breaking), return_when=asyncio.FIRST_COMPLETED)
-            return loading.result() if loading.done() else None
+            if loading.done():
+                loading.result()
         finally:
             loading.cancel()
             breaking.cancel()
@@ -117,7 +116,6 @@ class Navigation:
 
     async def _settled(self) -> bool:
         """After the page went elsewhere before it was loaded."""
-        self.response = None
         try:
             await self._stage.loaded(self._until, self._left_s() or 0.001)
         except TimeoutError:
@@ -132,7 +130,7 @@ class Navigation:
 
     async def _refreshed(self) -> None:
         """Goes along with refreshes that are meant as redirects."""
-        visited = {without_fragment(self._stage.page.url)}
+        visited = {without_fragment(self._stage.visited.url)}
         for _ in range(_MOST_REFRESHES):
             count = self._tab.documents.count
             target, delay_s = await self._refresh()
@@ -161,7 +159,7 @@ class Navigation:
         found = parse_refresh(content) if content else None
         if found is None or found.delay_s > MAX_DELAY_S:
             return "", 0.0
-        target = resolved(self._stage.page.url, found.reference) or ""
+        target = resolved(self._stage.visited.url, found.reference) or ""
         return (target if target.startswith(("http:", "https:")) else ""), found.delay_s
 
     async def _looked(self) -> str:

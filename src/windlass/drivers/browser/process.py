@@ -22,6 +22,7 @@ from windlass.drivers.browser import folders, trees
 from windlass.drivers.browser.chromium import switches, unwanted_switches
 from windlass.drivers.browser.contexts import Contexts
 from windlass.drivers.browser.link import Link
+from windlass.drivers.browser.targets import Targets
 from windlass.errors import BrowserCrashed, EngineError
 
 log = structlog.get_logger(__name__)
@@ -53,8 +54,11 @@ def ways() -> list[Way]:
 class BrowserProcess:
     """A browser that is running. `ended` is set when it is of no more use."""
 
-    def __init__(self, link: Link, browser: Browser, folder: folders.Folder) -> None:
+    def __init__(
+        self, link: Link, browser: Browser, targets: Targets, folder: folders.Folder
+    ) -> None:
         self.browser = browser
+        self.targets = targets
         self.started_at = time.monotonic()
         self.pages = 0
         """Pages opened so far."""
@@ -69,6 +73,7 @@ class BrowserProcess:
         self._leader = next(iter(trees.descendants(link.pid)), 0)
         """Chromium's first process, whose session all others are in."""
         self._closing: asyncio.Task[None] | None = None
+        self._parting = asyncio.create_task(self._part(), name="browser targets")
         browser.on("disconnected", lambda _: self.ended.set())
 
     @property
@@ -89,6 +94,10 @@ class BrowserProcess:
         trees.kill(self.processes()[1:])
         self.ended.set()
 
+    async def _part(self) -> None:
+        await self.ended.wait()
+        self.targets.close()
+
     async def aclose(self) -> None:
         """Ends it, with patience, and removes its folder. May be called more than once."""
         if self._closing is None:
@@ -107,6 +116,7 @@ class BrowserProcess:
         trees.kill(_ours(below))
         await _buried(below)
         self.ended.set()
+        await self._parting
         await asyncio.to_thread(self._folder.remove)
 
 
@@ -152,6 +162,7 @@ async def start(program: Path, home: Path, way: Way) -> BrowserProcess:
                 handle_sighup=False,
                 timeout=_STARTS_S * 1000,
             )
+            targets = Targets(await browser.new_browser_cdp_session())
     except BaseException as error:
         below = trees.descendants(link.pid) if link.pid else []
         trees.kill(below)
@@ -163,7 +174,7 @@ async def start(program: Path, home: Path, way: Way) -> BrowserProcess:
         if isinstance(error, Exception):
             raise EngineError(f"the browser did not start: {error!r}") from error
         raise
-    return BrowserProcess(link, browser, folder)
+    return BrowserProcess(link, browser, targets, folder)
 
 
 def _starter(program: Path, folder: Path, way: Way) -> Path:

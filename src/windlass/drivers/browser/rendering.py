@@ -41,7 +41,8 @@ def is_taken_at_once(request: ExtractRequest) -> bool:
     """Whether nothing is done with a page between its loading and the taking of its document."""
     options = request.render_options
     done = (request.consent, request.actions, request.captures, "screenshot" in request.formats)
-    return not any((*done, options.include_iframes, options.performance_metrics))
+    extras = (options.include_iframes, options.performance_metrics, options.capture_calls)
+    return not any((*done, *extras))
 
 
 async def take(stage: Stage, request: ExtractRequest, recorder: Recorder) -> Rendered:

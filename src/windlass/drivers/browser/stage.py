@@ -10,10 +10,12 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-from playwright.async_api import CDPSession, Error, Page
+from playwright.async_api import Error, Page
 
 from windlass.drivers.browser.failures import is_interrupted
 from windlass.drivers.browser.loading import Loading
+from windlass.drivers.browser.simple import SimplePage
+from windlass.drivers.browser.targets import Session
 from windlass.model.render import Click, Goto, LoadState, WaitForNavigation
 from windlass.model.request import ExtractRequest
 
@@ -29,8 +31,8 @@ class Stage:
     `limit_bytes` bounds each single thing that the page hands back.
     """
 
-    def __init__(self, page: Page, *, deadline: float, limit_bytes: int) -> None:
-        self.page = page
+    def __init__(self, visited: Page | SimplePage, *, deadline: float, limit_bytes: int) -> None:
+        self.visited = visited
         self.deadline = deadline
         self.limit_bytes = limit_bytes
         self.frame = ""
@@ -42,16 +44,24 @@ class Stage:
         self._window = ""
         """Where a click would have opened a window."""
         self._loading: Loading | None = None
-        self._session: CDPSession | None = None
+        self._session: Session | None = None
+        if isinstance(visited, SimplePage):
+            self._loading, self._session = visited.loading, visited.session
 
     @classmethod
     async def open(
-        cls, page: Page, request: ExtractRequest, *, deadline: float, limit_bytes: int
+        cls,
+        page: Page | SimplePage,
+        request: ExtractRequest,
+        *,
+        deadline: float,
+        limit_bytes: int,
     ) -> Stage:
         """A stage for a page that has not begun to load; watches what the request needs watched."""
         stage = cls(page, deadline=deadline, limit_bytes=limit_bytes)
-        if _needs_watching(request):
-            stage._loading = await Loading.watch(await stage.session())
+        if stage._loading is None and _needs_watching(request):
+            stage._loading = Loading()
+            await stage._loading.start(await stage.session())
         if any(isinstance(action, Click) for action in request.actions):
             (await stage.session()).on("Page.windowOpen", stage._on_window)
             await stage.send("Page.enable")
@@ -59,11 +69,19 @@ class Stage:
             await stage.send("Performance.enable")
         return stage
 
-    async def session(self) -> CDPSession:
+    @property
+    def page(self) -> Page:
+        """Playwright's page. Nothing that needs it is done with a simple one."""
+        if isinstance(self.visited, SimplePage):
+            raise TypeError("a page that is only loaded and read")
+        return self.visited
+
+    async def session(self) -> Session:
         """The page's own session of the DevTools protocol."""
         if self._session is None:
             opening = self.page.context.new_cdp_session(self.page)
             self._session = await self.within(opening, None)
+        assert self._session is not None
         return self._session
 
     async def send(

@@ -22,6 +22,7 @@ from windlass.drivers.browser.documents import Changes, Documents
 from windlass.drivers.browser.dress import Dress, Screen, dressed
 from windlass.drivers.browser.process import BrowserProcess
 from windlass.drivers.browser.rendering import is_taken_at_once
+from windlass.drivers.browser.simple import SimpleContext, SimplePage
 from windlass.drivers.browser.stage import Stage
 from windlass.drivers.headers import check_header
 from windlass.drivers.redirects import Hop
@@ -71,22 +72,35 @@ async def opened(
     async with AsyncExitStack() as closing:
         try:
             async with asyncio.timeout(_OPENS_S):
-                key, idle_s = _keeping(errand)
-                lending = browser.contexts.lend(key, idle_s, _options(dress, door))
-                lent = await closing.enter_async_context(lending)
-                if not lent.kept:
-                    closing.push_async_callback(_close, lent.context, browser)
-                page = await lent.context.new_page()
-                if lent.kept:
-                    closing.push_async_callback(_close, page, browser)
-                if lent.alone and not lent.fresh:
-                    # What was set meanwhile is in the jar: it may have been used elsewhere.
-                    await lent.context.clear_cookies()
+                page = await _page(browser, errand, (dress, door), closing)
                 tab = await _tab(page, errand, hop, dress, settings)
         except (TimeoutError, Error) as error:
             browser.kill()
             raise BrowserCrashed("The browser could not open a page.") from error
         yield tab
+
+
+async def _page(
+    browser: BrowserProcess, errand: Errand, looks: tuple[Dress, str], closing: AsyncExitStack
+) -> Page | SimplePage:
+    """An empty page, closed at the end: of its own, or in the context that its session keeps."""
+    dress, door = looks
+    key, idle_s = _keeping(errand)
+    if not key and is_taken_at_once(errand.request):
+        context = await SimpleContext.open(browser.targets, door)
+        closing.push_async_callback(_close, context, browser)
+        return await context.page(dress.screen)
+    lending = browser.contexts.lend(key, idle_s, _options(dress, door))
+    lent = await closing.enter_async_context(lending)
+    if not lent.kept:
+        closing.push_async_callback(_close, lent.context, browser)
+    page = await lent.context.new_page()
+    if lent.kept:
+        closing.push_async_callback(_close, page, browser)
+    if lent.alone and not lent.fresh:
+        # What was set meanwhile is in the jar: it may have been used elsewhere.
+        await lent.context.clear_cookies()
+    return page
 
 
 def _keeping(errand: Errand) -> tuple[str, float]:
@@ -97,7 +111,9 @@ def _keeping(errand: Errand) -> tuple[str, float]:
     return f"{errand.jar.owner}/{session.id}", session.timeout_s
 
 
-async def _tab(page: Page, errand: Errand, hop: Hop, dress: Dress, settings: Settings) -> Tab:
+async def _tab(
+    page: Page | SimplePage, errand: Errand, hop: Hop, dress: Dress, settings: Settings
+) -> Tab:
     request = errand.request
     stage = await Stage.open(
         page, request, deadline=errand.deadline, limit_bytes=settings.fetch_limit
@@ -105,9 +121,8 @@ async def _tab(page: Page, errand: Errand, hop: Hop, dress: Dress, settings: Set
     session = await stage.session()
     jar = cookies.to_chromium(errand.jar.export())
     recorder = await Recorder.start(stage, request)
-    watching = Documents.watch(
-        session, changes(request, hop), blocked(request), settings.max_redirects
-    )
+    wishes = (changes(request, hop), blocked(request), settings.max_redirects)
+    watching = Documents.watch(session, wishes, keeping=not recorder.active)
     documents, *_ = await asyncio.gather(
         watching,
         session.send("Emulation.setUserAgentOverride", _override(dress)),
@@ -119,7 +134,7 @@ async def _tab(page: Page, errand: Errand, hop: Hop, dress: Dress, settings: Set
     return Tab(stage, documents, dress, recorder)
 
 
-async def _close(opened: BrowserContext | Page, browser: BrowserProcess) -> None:
+async def _close(opened: BrowserContext | Page | SimpleContext, browser: BrowserProcess) -> None:
     """Ends a context or page, or the browser if that does not work: nothing may stay open."""
     if browser.ended.is_set():
         return
