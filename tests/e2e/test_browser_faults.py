@@ -117,7 +117,7 @@ async def test_a_heavy_browser_is_replaced(
     async with rendering(tmp_path, browser_pages=1) as driver:
         await fetch(driver, site.url("plain"))
         (first,) = driver.pool.browsers
-        monkeypatch.setattr(first, "weight", lambda: 10**12)
+        monkeypatch.setattr(first, "weight", lambda light: 10**12)
         with pytest.raises(BrowserCrashed):
             await fetch(driver, site.url("never"))
         assert b"Plain" in (await fetch(driver, site.url("plain"))).body
