@@ -162,7 +162,7 @@ async def start(program: Path, home: Path, way: Way) -> BrowserProcess:
                 handle_sighup=False,
                 timeout=_STARTS_S * 1000,
             )
-            targets = Targets(await browser.new_browser_cdp_session())
+            targets = Targets(link.straight(await browser.new_browser_cdp_session()))
     except BaseException as error:
         below = trees.descendants(link.pid) if link.pid else []
         trees.kill(below)

@@ -46,7 +46,7 @@ class SimpleContext:
         """An empty page, in a window of the screen's size. Raises the library's Error."""
         send = self._targets.browser.send
         size = {"width": screen.width, "height": screen.height}
-        answers: list[Any] = await asyncio.gather(
+        answers: tuple[Any, ...] = await asyncio.gather(
             send("Target.createTarget", self._named(url="about:blank", **size)),
             send("Browser.setDownloadBehavior", self._named(behavior="deny")),
             send("Browser.grantPermissions", self._named(permissions=[])),

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 import structlog
-from playwright.async_api import CDPSession, Error
+from playwright.async_api import Error
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ _read = msgspec.json.Decoder(_Reply).decode
 class TargetSession:
     """A session with one target. It needs no closing: it ends with its target."""
 
-    def __init__(self, browser: CDPSession, number: str) -> None:
+    def __init__(self, browser: Session, number: str) -> None:
         self._browser = browser
         self._number = number
         self._calls: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -113,7 +113,7 @@ class TargetSession:
 class Targets:
     """All targets of one browser that are spoken to directly. Use `open`."""
 
-    def __init__(self, browser: CDPSession) -> None:
+    def __init__(self, browser: Session) -> None:
         self.browser = browser
         """The session with the browser itself."""
         self._sessions: dict[str, TargetSession] = {}
