@@ -43,7 +43,8 @@ class SimpleContext:
         await self._targets.browser.send("Target.disposeBrowserContext", self._named())
 
     async def page(self, screen: Screen) -> SimplePage:
-        """An empty page, in a window of the screen's size. Raises the library's Error."""
+        """An empty page, in a window of the screen's size, to be prepared. Raises the library's
+        Error."""
         send = self._targets.browser.send
         size = {"width": screen.width, "height": screen.height}
         answers: tuple[Any, ...] = await asyncio.gather(
@@ -51,9 +52,7 @@ class SimpleContext:
             send("Browser.setDownloadBehavior", self._named(behavior="deny")),
             send("Browser.grantPermissions", self._named(permissions=[])),
         )
-        page = SimplePage(await self._targets.attach(answers[0]["targetId"]))
-        await page.prepare(screen)
-        return page
+        return SimplePage(await self._targets.attach(answers[0]["targetId"]))
 
     def _named(self, **wish: Any) -> dict[str, Any]:
         return {"browserContextId": self._number, **wish}

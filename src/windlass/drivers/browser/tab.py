@@ -125,6 +125,7 @@ async def _tab(
     watching = Documents.watch(session, wishes, keeping=not recorder.active)
     documents, *_ = await asyncio.gather(
         watching,
+        *([page.prepare(dress.screen)] if isinstance(page, SimplePage) else []),
         session.send("Emulation.setUserAgentOverride", _override(dress)),
         session.send("Emulation.setLocaleOverride", {"locale": dress.locale}),
         *([session.send("Network.setCookies", {"cookies": jar})] if jar else []),
