@@ -329,13 +329,14 @@ CROSS JOIN LATERAL (
         SELECT count(*) FROM page
         WHERE page.group_id = task_group.id AND page.state IN ('admitted', 'fetched')
     ) AS total, (
-        SELECT count(*) FROM task JOIN page ON page.task_id = task.id
+        -- As conditions of the join, the states would have page_taken read for each of the tasks.
+        SELECT count(*) FILTER (WHERE page.state IN ('admitted', 'fetched'))
+        FROM task JOIN page ON page.task_id = task.id
         WHERE task.group_id = task_group.id AND task.finished_at IS NULL
-            AND page.state IN ('admitted', 'fetched')
     ) AS pending, (
-        SELECT count(*) FROM task JOIN page ON page.task_id = task.id
+        SELECT count(*) FILTER (WHERE page.state IN ('admitted', 'fetched'))
+        FROM task JOIN page ON page.task_id = task.id
         WHERE task.group_id = task_group.id AND task.state IN ('failed', 'cancelled')
-            AND page.state IN ('admitted', 'fetched')
     ) AS failed
 ) AS counted
 WHERE task_group.kind = 'crawl';
