@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from nimble_python import BadRequestError, Nimble
 from nimble_python.types import ExtractResponse
 
 from tests.support.apps import swagger_ui
+from tests.support.sdk import finished
 from tests.support.server import WindlassServer
+from tests.support.smallsite import Reply, small_site
 from tests.support.stagesite import StageSite, stage_site
 from tests.support.waiting import eventually
 
@@ -345,3 +348,73 @@ def test_an_application_of_others_shows_what_plain_http_does_not(
     assert result.data.network_capture is not None
     (call,) = result.data.network_capture[0].results
     assert json.loads(call.response.body)["paths"]["/pet/{petId}"]["get"]
+
+
+def test_an_agent_acts_in_an_application_of_others_and_reads_it(
+    client: Nimble, server: WindlassServer, tmp_path: Path
+) -> None:
+    operation = "#operations-pet-getPetById"
+    document = {
+        "name": "petstore_operation",
+        "input_properties": [{"name": "docs", "required": True}],
+        "url": "{+docs}",
+        "extract": {"render": True},
+        "browser_actions": [
+            {"wait_for_element": {"selector": ".opblock", "visible": True}},
+            {"click": f"{operation} .opblock-summary-control"},
+            {"wait_for_element": f"{operation} .opblock-body"},
+        ],
+        "parser": {
+            "title": "h2.title",
+            "summary": f"{operation} .opblock-summary-description",
+            "parameter": f"{operation} .parameters-col_description p",
+        },
+    }
+    found = {"summary": "Find pet by ID", "parameter": "ID of pet to return"}
+    key = {"Authorization": f"Bearer {server.api_key}"}
+    saved = httpx.put(f"{server.url}/v1/agents/{document['name']}", json=document, headers=key)
+    assert saved.status_code == 200, saved.text
+    with swagger_ui(tmp_path) as url:
+        result: Any = client.agent.run(agent="petstore_operation", params={"docs": url})
+        assert result.metadata.driver == "vx8"
+        assert found.items() <= result.data.parsing.items()
+        assert "Petstore" in result.data.parsing["title"]
+        batch: Any = client.agent.run_batch(
+            inputs=[{"params": {"docs": f"{url}?{number}"}} for number in range(3)],
+            shared_inputs={"agent": "petstore_operation"},
+        )
+        for task in batch.tasks:
+            finished(client, task.id, within_s=90)
+            got: Any = client.tasks.results(task.id)
+            assert found.items() <= got["data"]["parsing"].items()
+
+
+# ---------------------------------------------------------------- accounts
+
+REMEMBERS = """<!doctype html><title>Remembers</title><p id=seen></p><script>
+const times = Number(localStorage.times || 0);
+seen.textContent = times + ' ' + document.cookie;
+localStorage.times = times + 1;
+document.cookie = 'times=' + times;
+</script>"""
+
+
+def test_accounts_with_sessions_of_one_name_share_nothing(
+    client: Nimble, server: WindlassServer
+) -> None:
+    made = json.loads(server.command("keys", "create", "--account", "next", "--json").stdout)
+
+    def seen(who: Nimble) -> str:
+        session: Any = {"id": "shared"}
+        result = extract(who, f"{site.base}/", render=True, formats=["text"], session=session)
+        return str(result.data.text).strip()  # type: ignore[attr-defined]
+
+    with (
+        small_site({"/": Reply(REMEMBERS)}) as site,
+        Nimble(base_url=server.url, api_key=made["key"]) as neighbour,
+    ):
+        assert seen(client) == "0"
+        assert seen(client) == "1 times=0"
+        assert seen(neighbour) == "0"
+        assert seen(client) == "2 times=1"
+        assert seen(neighbour) == "1 times=0"
