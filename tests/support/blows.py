@@ -7,6 +7,7 @@ import signal
 import time
 from dataclasses import dataclass
 
+from tests.support.inside import rows
 from tests.support.server import WindlassServer, send
 from tests.support.waiting import eventually
 
@@ -25,7 +26,17 @@ def lazy_disk(server: WindlassServer) -> None:
     """From now on PostgreSQL writes down only what somebody waits for; a kill forgets the rest."""
     backends = server.processes("backend")
     (writer,) = (one for one in backends if "walwriter" in " ".join(one.command))
-    send(writer.pid, signal.SIGSTOP)
+
+    def stopped() -> bool:
+        send(writer.pid, signal.SIGSTOP)
+        try:
+            rows(server, "CREATE TEMPORARY TABLE written ()", within_s=2)
+        except TimeoutError:  # it was writing, and nobody else can until it has done so
+            send(writer.pid, signal.SIGCONT)
+            return False
+        return True
+
+    eventually(stopped, "the writer is stopped between two writes", within_s=30)
 
 
 def strike(server: WindlassServer, victim: str, moment: random.Random | None = None) -> Blow:

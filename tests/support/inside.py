@@ -13,8 +13,13 @@ import asyncpg
 from tests.support.server import WindlassServer
 
 
-def rows(server: WindlassServer, statement: str, *values: object) -> list[dict[str, Any]]:
-    """Rows of a query against the server's private PostgreSQL, over its socket folder."""
+def rows(
+    server: WindlassServer, statement: str, *values: object, within_s: float = 60
+) -> list[dict[str, Any]]:
+    """Rows of a query against the server's private PostgreSQL, over its socket folder.
+
+    Raises TimeoutError.
+    """
 
     async def ask() -> list[dict[str, Any]]:
         folder = str((server.data / "run").resolve())
@@ -26,7 +31,8 @@ def rows(server: WindlassServer, statement: str, *values: object) -> list[dict[s
             server_settings={"search_path": "windlass"},
         )
         try:
-            return [dict(row) for row in await connection.fetch(statement, *values)]
+            found = await connection.fetch(statement, *values, timeout=within_s)
+            return [dict(row) for row in found]
         finally:
             await connection.close(timeout=5)
 
