@@ -136,6 +136,21 @@ async def test_redirects_of_every_kind_are_followed(
     )
 
 
+async def test_a_script_that_sends_visitors_to_a_slow_page_is_followed(
+    driver: BrowserDriver, site: RenderSite
+) -> None:
+    async def slow(request: Any) -> Any:
+        from aiohttp import web
+
+        await asyncio.sleep(0.4)  # as long as it takes
+        return web.Response(text="<p>there</p>", content_type="text/html")
+
+    site.answers["slow"] = slow
+    got = await fetch(driver, site.url("script-move?to=/slow"))
+    assert (got.url, got.status) == (site.url("slow"), 200)
+    assert b"there" in got.body
+
+
 async def test_redirects_end(driver: BrowserDriver, site: RenderSite) -> None:
     async def around(request: Any) -> Any:
         from aiohttp import web

@@ -22,6 +22,10 @@ _NAMES: dict[LoadState, str] = {
     "idle0": "networkIdle",
 }
 
+_MOST_MOVES = 5
+_GOES_S = 5.0
+"""How often, and for how long, a page is waited for that has sent its visitors on."""
+
 
 class Loading:
     """Use `start`. It needs no closing: the session ends with the page."""
@@ -32,6 +36,8 @@ class Loading:
         """How many the main frame had since the start."""
         self.url = "about:blank"
         """Where the main frame is, known since its first navigation."""
+        self._leaving = False
+        """Whether the main frame's scripts have asked for another document."""
         self._failure = ""
         self._main = ""
         self._frames: dict[str, set[str]] = {}
@@ -43,6 +49,8 @@ class Loading:
         session.on("Page.frameNavigated", self._on_navigated)
         session.on("Page.navigatedWithinDocument", self._on_moved_within)
         session.on("Page.frameDetached", self._on_detached)
+        session.on("Page.frameRequestedNavigation", self._on_requested)
+        session.on("Page.frameStoppedLoading", self._on_stopped)
         session.on(ENDED, self._on_end)
         _, tree, _ = await asyncio.gather(
             session.send("Page.enable"),
@@ -57,13 +65,27 @@ class Loading:
         Has no time-out itself. Raises the library's Error if the page is gone.
         """
         name = _NAMES[state]
-        while not self._is(name):
-            await self._wait()
+        for _ in range(_MOST_MOVES):
+            while not self._is(name):
+                await self._wait()
+            if not await self._goes_on():
+                return
 
     async def begun(self, since: int) -> None:
         """Returns when the main frame had more documents than `since`. Otherwise see `reached`."""
         while self.documents <= since:
             await self._wait()
+
+    async def _goes_on(self) -> bool:
+        """Whether the document has sent its visitors on to another, which is there now."""
+        since = self.documents
+        try:
+            async with asyncio.timeout(_GOES_S):
+                while self._leaving:
+                    await self._wait()
+        except TimeoutError:
+            self._leaving = False
+        return self.documents > since
 
     async def moved(self, since: int) -> None:
         """Returns when there were more navigations than `since`. Has no time-out itself."""
@@ -99,6 +121,7 @@ class Loading:
         if frame["id"] != self._main:
             self._frames.pop(self._main, None)
             self._main = frame["id"]
+        self._leaving = False
         self.navigations += 1
         self.documents += 1
         self.url = frame["url"] + frame.get("urlFragment", "")
@@ -108,6 +131,15 @@ class Loading:
         if event["frameId"] == self._main:
             self.navigations += 1
             self.url = event["url"]
+            self._changed.set()
+
+    def _on_requested(self, event: dict[str, Any]) -> None:
+        if event["frameId"] == self._main and event.get("disposition") == "currentTab":
+            self._leaving = True
+
+    def _on_stopped(self, event: dict[str, Any]) -> None:
+        if event["frameId"] == self._main and self._leaving:
+            self._leaving = False  # it was given up
             self._changed.set()
 
     def _on_detached(self, event: dict[str, Any]) -> None:
