@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from bench.latency import page_of_one_ms
+from bench.latency import page_of_one_ms, quantiles
 from bench.lean import Connection
 from tests.support.server import running
 from tests.support.smallsite import Reply, small_site
@@ -60,7 +60,7 @@ async def measure() -> Hostile:
         await _flood(connection, large)
         beside = await _samples(connection, f"{plain}b", SAMPLES)
         connection.close()
-    return Hostile(*_quantiles(alone), *_quantiles(beside))
+    return Hostile(*quantiles(alone, 0.95), *quantiles(beside, 0.95))
 
 
 async def _flood(connection: Connection, url: str) -> None:
@@ -86,8 +86,3 @@ async def _samples(connection: Connection, url: str, count: int) -> list[float]:
         assert answer.json()["status"] == "success"
         seconds.append(time.perf_counter() - began)
     return seconds
-
-
-def _quantiles(seconds: list[float]) -> tuple[float, float]:
-    ordered = sorted(seconds)
-    return ordered[len(ordered) // 2] * 1000, ordered[int(len(ordered) * 0.95)] * 1000

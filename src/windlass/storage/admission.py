@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -216,14 +217,13 @@ class Admission:
         rows = await connection.fetch(
             self._database.sql("admit_heads"), lanes, room, most, *caps.arguments, favoured
         )
-        if rows:
-            tasks = [(row["id"], _rank(row["priority"], bool(favoured))) for row in rows]
-            prompt = [one for one in tasks if one[1] <= _PROMPT] if pool == queue.TASKS else []
-            if prompt:
-                await queue.enqueue(connection, prompt, queue.PROMPT)
-            if len(prompt) < len(tasks):
-                others = [one for one in tasks if one not in prompt] if prompt else tasks
-                await queue.enqueue(connection, others, pool)
+        tasks: dict[str, list[tuple[UUID, int]]] = {}
+        for row in rows:
+            rank = _rank(row["priority"], bool(favoured))
+            first = pool == queue.TASKS and rank <= _PROMPT
+            tasks.setdefault(queue.PROMPT if first else pool, []).append((row["id"], rank))
+        for name, some in tasks.items():
+            await queue.enqueue(connection, some, name)
         return len(rows)
 
     async def _promote(self) -> None:
