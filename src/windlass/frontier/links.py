@@ -7,7 +7,7 @@ database's to say, by its unique key.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -60,16 +60,27 @@ class Frontier:
         """Those of a sitemap. The site itself names them, so they are no trap's."""
         return self._discover(urls, depth, None)
 
-    def follow(self, links: Iterable[str], page: Candidate) -> Discovery:
-        """Those that a fetched page names: absolute URLs, as the page has them."""
-        return self._discover(links, page.depth + 1, page)
+    def follow(
+        self, links: Iterable[str], page: Candidate, heard: Container[bytes] = ()
+    ) -> Discovery:
+        """Those that a fetched page names: absolute URLs, as the page has them; without those
+        `heard` of, by key."""
+        return self._discover(links, page.depth + 1, page, heard)
 
-    def _discover(self, urls: Iterable[str], depth: int, found_on: Candidate | None) -> Discovery:
+    def _discover(
+        self,
+        urls: Iterable[str],
+        depth: int,
+        found_on: Candidate | None,
+        heard: Container[bytes] = (),
+    ) -> Discovery:
         candidates: dict[bytes, Candidate] = {}
         refused: Counter[Refusal] = Counter()
         finder = _finder(found_on) if found_on else None
         for url in urls:
             placed = self._place(url)
+            if placed is not None and placed.identity.key in heard:
+                continue
             refusal = self._refusal(placed, depth)
             if placed is None or refusal:
                 refused[refusal] += 1

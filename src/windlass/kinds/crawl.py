@@ -6,6 +6,7 @@ What it saw goes with the outcome; storage/crawling.py judges it in the transact
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container
 from typing import NamedTuple
 from uuid import UUID
 
@@ -125,7 +126,8 @@ class FetchPage(Extract):
         found: Found = ((), ())
         if plan.sitemap != "only" and not granted.nofollow:
             links = [*([canonical.url] if canonical else ()), *(one.url for one in granted.links)]
-            found = await self._follow(frontier, page, extraction.url, links)
+            heard = self._crawls.heard.of(crawl_id)
+            found = await self._follow(frontier, page, extraction.url, links, heard)
         return Visit(
             aliases=aliases,
             canonical=canonical.key if canonical else b"",
@@ -137,16 +139,22 @@ class FetchPage(Extract):
         )
 
     async def _follow(
-        self, frontier: Frontier, page: Candidate, final_url: str, links: list[str]
+        self,
+        frontier: Frontier,
+        page: Candidate,
+        final_url: str,
+        links: list[str],
+        heard: Container[bytes],
     ) -> Found:
-        """The URLs that the page leads to, and those of them that robots.txt keeps from us."""
+        """The URLs that the page leads to, and those of them that robots.txt keeps from us; without
+        those that the crawl has heard of."""
         final = frontier.identify(final_url)
         if final is None or frontier.scope.refusal(final.url, 0) in ("other_host", "not_web"):
             return (), ()
         if len(links) < _MANY_LINKS:
-            found = frontier.follow(links, page).candidates
+            found = frontier.follow(links, page, heard).candidates
         else:
-            found = (await asyncio.to_thread(frontier.follow, links, page)).candidates
+            found = (await asyncio.to_thread(frontier.follow, links, page, heard)).candidates
         return allowed(self._robots, found)
 
 

@@ -16,7 +16,7 @@ import msgspec
 from windlass.frontier.scope import scope_of
 from windlass.frontier.traps import IDLE, Standing, Verdict, sift
 from windlass.frontier.worth import settle
-from windlass.model.crawl import CRAWL_TASKS, CrawlEvent, CrawlPlan
+from windlass.model.crawl import CrawlEvent, CrawlPlan
 from windlass.model.delivery import DeliveryOptions
 from windlass.model.task import NewTask
 from windlass.model.visit import Candidate, Visit
@@ -33,17 +33,19 @@ from windlass.storage.crawlrows import (
     encode,
     family_columns,
     hears,
+    known_of,
     news_of,
     page_columns,
     page_task,
     release_columns,
     sitemaps_task,
     standing_of,
+    standings_of,
+    texts_of,
 )
 from windlass.storage.database import Database
 from windlass.storage.rows import new_columns
 
-_NOTHING = Visit()
 _SIFTED_AT_ONCE = 500
 _STALLED_AT_ONCE = 20
 _GOING_ON = ("queued", "running")
@@ -57,23 +59,28 @@ class Locked(NamedTuple):
     state: str
     plan: CrawlPlan
     delivery: DeliveryOptions | None
+    taken: int
+    """Its pages that are admitted or fetched."""
 
 
 class Ended(NamedTuple):
     """A task of a crawl that has ended, or whose page is done and being uploaded."""
 
     task_id: UUID
-    kind: str
     visit: Visit
+    page: Candidate | None = None
+    """What it fetched; None if it was no page's task."""
     goes_on: bool = False
     """Whether it has made a task that goes on with its work."""
 
 
 class Moved(NamedTuple):
-    """The tasks that come next, and those that turned out to be no pages: nobody hears of them."""
+    """The tasks that come next, those that turned out to be no pages, of which nobody hears, and
+    the URLs (by key) that the crawl has heard of once this is committed."""
 
     tasks: list[NewTask]
     silent: frozenset[UUID]
+    heard: frozenset[bytes]
 
 
 async def lock(
@@ -88,6 +95,7 @@ async def lock(
             row["state"],
             decode_plan(row["options"]),
             decode_options(row["delivery"]),
+            row["taken"],
         )
         for row in rows
     }
@@ -122,26 +130,29 @@ class Crawling:
         self._changed: set[str] = set()
         self._busy = False
         self._turn = IDLE
-        self._room = 0
+        self._room = crawl.plan.limit - crawl.taken
+        self._held = False
+        self._beyond = False
 
     async def move(self, ended: Sequence[Ended]) -> Moved:
         """Enters what the ended tasks saw, makes the tasks that come next, ends the crawl when
         there is nothing left."""
         if self._crawl.state not in _GOING_ON:
-            return Moved([], frozenset())
-        by_task = {one.task_id: one for one in ended if one.kind in CRAWL_TASKS}
-        self._busy = any(one.goes_on for one in by_task.values())
-        rows = await self._fetch("pages_of_tasks", list(by_task), self._crawl.id)
-        silent = await self._enter(by_task, rows)
+            return Moved([], frozenset(), frozenset())
+        self._busy = any(one.goes_on for one in ended)
+        pages = await self._enter({one.task_id: one for one in ended})
         await self._go_on()
-        return Moved([*self._tasks, *self._news], frozenset(silent))
+        tasks = [*self._tasks, *self._news]
+        silent = [one.task_id for one in ended if one.page and one.page.key in pages.silent]
+        return Moved(tasks, frozenset(silent), pages.heard)
 
     async def resume(self) -> list[NewTask]:
         """The same for a crawl whose tasks have all ended; stores the tasks itself."""
         if self._crawl.state not in _GOING_ON:
             return []
         rows = await self._fetch("lost_pages", self._crawl.id)
-        await self._enter({}, rows)
+        lost = [Ended(row["task_id"], Visit(), candidate_of(row)) for row in rows]
+        await self._enter({one.task_id: one for one in lost})
         await self._go_on()
         return [*self._tasks, *self._news]
 
@@ -154,32 +165,70 @@ class Crawling:
 
     # ------------------------------------------------------------ what the pages say
 
-    async def _enter(self, ended: dict[UUID, Ended], rows: Sequence[Any]) -> list[UUID]:
-        """Enters pages and what they named; the tasks that are no pages."""
-        visits = {row["task_id"]: _visit(ended, row["task_id"]) for row in rows}
-        lists = [one.visit for one in ended.values() if one.kind == "crawl_sitemaps"]
-        everything = [*visits.values(), *lists]
-        await self._look_around(list(visits))
-        fetched = [candidate_of(row) for row in rows]
-        pages = await self._pages(everything, [page.key for page in fetched])
-        await self._load([*fetched, *(one for visit in everything for one in visit.found)])
-        for place, (task_id, page) in enumerate(zip(visits, fetched, strict=True)):
-            turn = min([self._turn, *(one.turn for one in fetched[place + 1 :])])
-            self._enter_page(pages, page, visits[task_id], task_id, turn)
-        for visit in lists:
-            found = pages.new(visit.found) if self._room > 0 else []
-            sifted = sift(found, self._standings, self._turn)
-            self._learn(sifted.changed)
-            self._place(pages, found, sifted.verdicts, None)
-            pages.exclude(visit.excluded, None)
+    async def _enter(self, ended: dict[UUID, Ended]) -> Pages:
+        """Enters pages and what they named; what is known now."""
+        pages = await self._look_around(ended)
+        fetched = [one for one in ended.values() if one.page and pages.under_way(one.page)]
+        for place, one in enumerate(fetched):
+            later = (other.page.turn for other in fetched[place + 1 :] if other.page)
+            self._enter_page(pages, one, min(later, default=IDLE))
+        for one in ended.values():
+            if one.page is None:
+                self._enter_list(pages, one.visit)
         self._room += pages.settle_waiting()
         await self._store(pages)
         await self._tell(pages)
-        return [row["task_id"] for row in rows if row["key"] in pages.silent]
+        return pages
 
-    def _enter_page(
-        self, pages: Pages, page: Candidate, visit: Visit, task_id: UUID, turn: int
-    ) -> None:
+    async def _look_around(self, ended: dict[UUID, Ended]) -> Pages:
+        """Where the crawl stands but for these tasks, and what is known of all that they name."""
+        visits = [one.visit for one in ended.values()]
+        fetched = [one.page for one in ended.values() if one.page]
+        named = [page for visit in visits for page in (*visit.found, *visit.excluded)]
+        other = {key for visit in visits for key, _ in visit.aliases}
+        other.update(visit.canonical for visit in visits if visit.canonical)
+        prints = [visit.fingerprint for visit in visits if visit.fingerprint]
+        own = [page.key for page in fetched]
+        rows = await self._fetch(
+            "look_around",
+            self._crawl.id,
+            list(ended),
+            own,
+            list({*own, *other, *(page.key for page in named)}),
+            sorted({family for page in (*fetched, *named) for family in page.families}),
+            [one.likeness for one in prints],
+            [one.digest for one in prints],
+        )
+        standing = rows[0]
+        self._turn = IDLE if standing["turn"] is None else standing["turn"]
+        self._held, self._beyond = standing["held"], standing["beyond"]
+        self._standings.update(standings_of(rows))
+        known = known_of(rows)
+        sketches = await self._sketches(known, other) if other else {}
+        waiting = []
+        if standing["waited_for"]:
+            waiting = await self._fetch("waiting_pages", self._crawl.id, own)
+        return Pages(known, texts_of(rows), sketches, [Waiting(*row) for row in waiting])
+
+    async def _sketches(self, known: Known, other: set[bytes]) -> dict[bytes, bytes]:
+        """What is remembered of the texts of other addresses, and of the pages that they mean."""
+        meant = {known.get(key, ("", None))[1] or key for key in other}
+        rows = await self._fetch("page_sketches", self._crawl.id, list(meant | other))
+        return {row["key"]: row["sketch"] for row in rows}
+
+    def _enter_list(self, pages: Pages, visit: Visit) -> None:
+        """Enters what sitemaps named."""
+        found = pages.new(visit.found) if self._room > 0 else []
+        sifted = sift(found, self._standings, self._turn)
+        self._learn(sifted.changed)
+        self._place(pages, found, sifted.verdicts, None)
+        pages.exclude(visit.excluded, None)
+
+    def _enter_page(self, pages: Pages, ended: Ended, later: int) -> None:
+        """Enters a fetched page and what it named; `later` is the lowest turn of those after it."""
+        task_id, visit, page, _ = ended
+        assert page is not None
+        turn = min(self._turn, later)
         self._follow_start(page, visit)
         counts = self._counts(page, visit)
         brought = counts and self._bring(pages, visit, task_id, turn)
@@ -205,39 +254,6 @@ class Crawling:
         self._learn(sifted.changed)
         self._place(pages, pages.new([one]), sifted.verdicts, task_id)
         return True
-
-    async def _pages(self, visits: Sequence[Visit], ended: list[bytes]) -> Pages:
-        """What is known of all that these visits name."""
-        keys = {one.key for visit in visits for one in (*visit.found, *visit.excluded)}
-        other = {key for visit in visits for key, _ in visit.aliases}
-        other.update(visit.canonical for visit in visits if visit.canonical)
-        crawl_id, known = self._crawl.id, Known()
-        if keys | other:
-            rows = await self._fetch("known_pages", crawl_id, list(keys | other))
-            known.update({row["key"]: (row["state"], row["alias_of"]) for row in rows})
-        sketches: dict[bytes, bytes] = {}
-        if other:
-            meant = {known.get(key, ("", None))[1] or key for key in other}
-            rows = await self._fetch("page_sketches", crawl_id, list(meant | other))
-            sketches = {row["key"]: row["sketch"] for row in rows}
-        rows = await self._fetch("waiting_pages", crawl_id, ended) if ended else []
-        waiting = [Waiting(*row) for row in rows]
-        return Pages(known, await self._texts(visits), sketches, waiting)
-
-    async def _texts(self, visits: Sequence[Visit]) -> tuple[set[int], set[bytes]]:
-        prints = [visit.fingerprint for visit in visits if visit.fingerprint]
-        if not prints:
-            return set(), set()
-        likenesses, digests = [one.likeness for one in prints], [one.digest for one in prints]
-        rows = await self._fetch("same_texts", self._crawl.id, likenesses, digests)
-        return {row["likeness"] for row in rows}, {row["digest"] for row in rows}
-
-    async def _look_around(self, tasks: list[UUID]) -> None:
-        """Where the crawl stands, but for these tasks."""
-        limit = self._plan.limit
-        (row,) = await self._fetch("crawl_standing", self._crawl.id, tasks, limit)
-        self._turn = IDLE if row["turn"] is None else row["turn"]
-        self._room = limit - row["taken"]
 
     async def _load(self, candidates: Iterable[Candidate]) -> None:
         """Brings in the standings of their families."""
@@ -282,10 +298,12 @@ class Crawling:
 
     def _placed(self, page: Candidate, verdict: Verdict) -> Placed:
         if verdict.decision == "hold":
+            self._held = True
             return page, "held", verdict.family, None
         if verdict.decision == "stop":
             return page, "stopped", "", None
         if self._room <= 0:
+            self._beyond = True
             return page, "beyond", "", None
         self._room -= 1
         self._turn = min(self._turn, page.turn)
@@ -330,7 +348,7 @@ class Crawling:
 
     async def _release_held(self, families: list[str] | None) -> int:
         """Judges URLs that wait for these families, or for anything; how many wait no more."""
-        if self._room <= 0:
+        if self._room <= 0 or not self._held:
             return 0
         crawl_id, most = self._crawl.id, _SIFTED_AT_ONCE
         rows = await self._fetch("held_pages", crawl_id, families, self._turn, most)
@@ -350,7 +368,7 @@ class Crawling:
 
     async def _use_room(self) -> None:
         """Pages that turned out to be aliases leave room under the limit."""
-        if self._room <= 0:
+        if self._room <= 0 or not self._beyond:
             return
         rows = await self._fetch("beyond_pages", self._crawl.id, self._room)
         placed = [self._placed(candidate_of(row), Verdict("admit")) for row in rows]
@@ -363,15 +381,15 @@ class Crawling:
             return
         rows = await self._fetch("waiting_pages", self._crawl.id, None)
         pages = Pages(Known(), (set(), set()), {}, [Waiting(*row) for row in rows])
-        pages.settle_waiting(everything=True)
+        self._room += pages.settle_waiting(everything=True)
         await self._store(pages)
         await self._tell(pages)
 
     async def _keep(self) -> None:
         changed = {name: self._standings[name] for name in self._changed}
-        if changed:
-            await self._run("save_families", *family_columns(changed))
-        await self._run("touch_crawl", encode(self._plan))
+        moved = None if self._plan is self._crawl.plan else encode(self._plan)
+        taken = self._crawl.plan.limit - self._room
+        await self._run("keep_crawl", *family_columns(changed), taken, moved)
         await self._insert([*self._tasks, *self._news])
 
     async def _insert(self, tasks: Sequence[NewTask]) -> None:
@@ -393,8 +411,3 @@ class Crawling:
         news = news_of(event, first["task_id"], crawl.account_id, crawl.delivery)
         await self._insert(news)
         self._news += news
-
-
-def _visit(ended: dict[UUID, Ended], task_id: UUID) -> Visit:
-    one = ended.get(task_id)
-    return one.visit if one else _NOTHING

@@ -76,6 +76,15 @@ class Pages:
         self.placed: list[Placed] = []
         self.found_on: list[UUID | None] = []
 
+    @property
+    def heard(self) -> frozenset[bytes]:
+        """The URLs that the crawl has heard of, once what is entered here is stored."""
+        return frozenset(self._known)
+
+    def under_way(self, page: Candidate) -> bool:
+        """Whether its fetch is still to be entered."""
+        return self._known.get(page.key, ("", None))[0] == "admitted"
+
     def knows(self, page: Candidate) -> bool:
         """Whether somebody has named it."""
         return page.key in self._known

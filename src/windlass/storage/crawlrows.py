@@ -5,7 +5,7 @@ Used by crawls.py and crawling.py. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeGuard
 from uuid import UUID, uuid4
 
@@ -15,7 +15,7 @@ from windlass.frontier.families import families_of
 from windlass.frontier.traps import Standing
 from windlass.model.crawl import CrawlEvent, CrawlPlan
 from windlass.model.delivery import Delivery, DeliveryOptions, Webhook
-from windlass.model.task import NewTask, Priority
+from windlass.model.task import NewTask, Priority, Task
 from windlass.model.visit import Candidate, PageRequest
 from windlass.net.endpoints import web_lane
 from windlass.storage import following
@@ -23,6 +23,14 @@ from windlass.storage import following
 Placed = tuple[Candidate, str, str, UUID | None]
 """A URL, what it is, what holds it (where it is held) and its task."""
 
+
+class _Asked(msgspec.Struct, frozen=True):
+    """The part of a page's request that its crawl wants back."""
+
+    page: Candidate
+
+
+_asked = msgspec.json.Decoder(_Asked)
 _plan = msgspec.json.Decoder(CrawlPlan)
 _options = msgspec.json.Decoder(DeliveryOptions)
 _standing = msgspec.msgpack.Decoder(Standing)
@@ -57,6 +65,27 @@ def family_columns(standings: dict[str, Standing]) -> list[list[Any]]:
         [_packer.encode(standings[name]) for name in names],
         [standings[name].refused for name in names],
     ]
+
+
+def standings_of(rows: Iterable[Any]) -> dict[str, Standing]:
+    """The families that look_around found."""
+    return {row["family"]: standing_of(row["shown"]) for row in rows if row["family"] is not None}
+
+
+def known_of(rows: Iterable[Any]) -> dict[bytes, tuple[str, bytes | None]]:
+    """The URLs that look_around found."""
+    return {row["key"]: (row["state"], row["alias_of"]) for row in rows if row["key"] is not None}
+
+
+def texts_of(rows: Iterable[Any]) -> tuple[set[int], set[bytes]]:
+    """The likenesses and digests that look_around found."""
+    found = [(row["likeness"], row["digest"]) for row in rows if row["likeness"] is not None]
+    return {likeness for likeness, _ in found}, {digest for _, digest in found if digest}
+
+
+def page_of(task: Task) -> Candidate | None:
+    """The page that a task of a crawl fetches; None if it is no page's."""
+    return _asked.decode(task.request).page if task.kind == "crawl_page" else None
 
 
 def candidate_of(row: Any) -> Candidate:

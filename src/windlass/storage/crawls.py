@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from windlass.errors import GroupNotFound, IdempotencyConflict
+from windlass.frontier.heard import Heard
 from windlass.frontier.traps import Standing, stopped
 from windlass.model.account import Account
 from windlass.model.crawl import (
@@ -55,6 +56,8 @@ class Crawls:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._admission = Admission(database, settings)
+        self.heard = Heard()
+        """What outcomes.py has stored of their URLs in this process."""
 
     async def accept(
         self, crawl: NewCrawl, start: Candidate, idempotency: Idempotency | None = None

@@ -3,9 +3,10 @@
 -- name: insert_crawl
 -- A crawl; its first page and task follow in the same transaction.
 INSERT INTO task_group (
-    id, account_id, kind, input, members, created_at, name, options, delivery, state, updated_at
+    id, account_id, kind, input, members, created_at, name, options, delivery, state, updated_at,
+    taken
 )
-VALUES ($1, $2, 'crawl', $3, '{}', now(), $4, $5, $6, 'queued', now())
+VALUES ($1, $2, 'crawl', $3, '{}', now(), $4, $5, $6, 'queued', now(), 1)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: get_crawl
@@ -34,8 +35,8 @@ SELECT page.seq, page.task_id, page.url, page.depth, page.found_on, task.state::
     task.failure_message,
     CASE WHEN page.digest IS NOT NULL THEN (
         SELECT first.task_id FROM page AS first
-        WHERE first.group_id = page.group_id AND first.digest = page.digest
-            AND first.seq < page.seq AND first.state = 'fetched'
+        WHERE first.group_id = page.group_id AND first.likeness = page.likeness
+            AND first.digest = page.digest AND first.seq < page.seq AND first.state = 'fetched'
         ORDER BY first.seq LIMIT 1
     ) END AS copy_of,
     CASE WHEN page.state = 'fetched' AND page.alias_of IS NOT NULL THEN (
@@ -104,13 +105,8 @@ LIMIT $2;
 
 -- name: lock_crawls
 -- Crawls whose tasks end; before the tasks themselves, by everybody who locks both.
-SELECT id, account_id, state, options, delivery FROM task_group
+SELECT id, account_id, state, options, delivery, taken FROM task_group
 WHERE id = ANY($1::uuid[]) AND kind = 'crawl' ORDER BY id FOR NO KEY UPDATE;
-
--- name: pages_of_tasks
--- The pages that tasks fetch.
-SELECT task_id, key, url, depth, turn, lineage, listed FROM page
-WHERE task_id = ANY($1::uuid[]) AND group_id = $2 AND state = 'admitted';
 
 -- name: lost_pages
 -- Pages whose tasks have ended without saying so to their crawl.
@@ -119,17 +115,42 @@ FROM page LEFT JOIN task ON task.id = page.task_id
 WHERE page.group_id = $1 AND page.state = 'admitted' AND page.alias_of IS NULL
     AND (task.id IS NULL OR task.finished_at IS NOT NULL);
 
--- name: known_pages
--- Those of some URLs that a crawl has heard of.
-SELECT key, state, alias_of FROM page WHERE group_id = $1 AND key = ANY($2::bytea[]);
-
--- name: same_texts
--- Texts that fetched pages of a crawl have.
-SELECT likeness, digest FROM page
-WHERE group_id = $1 AND likeness = ANY($2::bigint[]) AND state = 'fetched'
-UNION ALL
-SELECT likeness, digest FROM page
-WHERE group_id = $1 AND digest = ANY($3::bytea[]) AND state = 'fetched';
+-- name: look_around
+-- Where a crawl stands but for some tasks and their pages: the lowest turn under way, and whether
+-- URLs wait for families or turns, for room, or for these pages, which they name as canonical. With
+-- it, a row each, what it knows of some URLs, families and texts.
+WITH standing AS MATERIALIZED (
+    SELECT (
+        SELECT min(turn) FROM page
+        WHERE group_id = $1 AND state = 'admitted' AND alias_of IS NULL
+            AND NOT task_id = ANY($2::uuid[])
+    ) AS turn,
+    EXISTS (SELECT FROM page WHERE group_id = $1 AND state = 'held') AS held,
+    EXISTS (SELECT FROM page WHERE group_id = $1 AND state = 'beyond') AS beyond,
+    EXISTS (
+        SELECT FROM page
+        WHERE group_id = $1 AND state = 'admitted' AND alias_of = ANY($3::bytea[])
+    ) AS waited_for
+), known AS (
+    SELECT key, state, alias_of, NULL::text AS family, NULL::bytea AS shown,
+        NULL::bigint AS likeness, NULL::bytea AS digest
+    FROM page WHERE group_id = $1 AND key = ANY($4::bytea[])
+    UNION ALL
+    SELECT NULL, NULL, NULL, name, standing, NULL, NULL
+    FROM family WHERE group_id = $1 AND name = ANY($5::text[])
+    UNION ALL
+    SELECT NULL, NULL, NULL, NULL, NULL, text.likeness, CASE WHEN EXISTS (
+        SELECT FROM page
+        WHERE group_id = $1 AND page.likeness = text.likeness AND page.digest = text.digest
+            AND state = 'fetched'
+    ) THEN text.digest END
+    FROM unnest($6::bigint[], $7::bytea[]) AS text (likeness, digest)
+    WHERE EXISTS (
+        SELECT FROM page
+        WHERE group_id = $1 AND page.likeness = text.likeness AND state = 'fetched'
+    )
+)
+SELECT standing.turn, held, beyond, waited_for, known.* FROM standing LEFT JOIN known ON true;
 
 -- name: page_sketches
 -- What is remembered of the texts of some pages.
@@ -153,19 +174,6 @@ SELECT $1, name, standing, refused
 FROM unnest($2::text[], $3::bytea[], $4::int[]) AS new (name, standing, refused)
 ON CONFLICT (group_id, name)
 DO UPDATE SET standing = excluded.standing, refused = excluded.refused;
-
--- name: crawl_standing
--- The lowest turn under way but for some tasks, and how many pages a crawl has, counted up to its
--- limit.
-SELECT (
-    SELECT min(turn) FROM page
-    WHERE group_id = $1 AND state = 'admitted' AND alias_of IS NULL
-        AND NOT task_id = ANY($2::uuid[])
-) AS turn, (
-    SELECT count(*) FROM (
-        SELECT FROM page WHERE group_id = $1 AND state IN ('admitted', 'fetched') LIMIT $3
-    ) AS counted
-) AS taken;
 
 -- name: end_pages
 -- What fetched pages turned out to be.
@@ -221,9 +229,18 @@ WHERE id = ANY($1::uuid[]) AND delivery IS NOT NULL;
 UPDATE task SET delivery = jsonb_set(coalesce(delivery, '{}')::jsonb, '{webhook}', $2::jsonb)::json
 WHERE id = ANY($1::uuid[]) RETURNING id, finished_at IS NOT NULL AS due;
 
--- name: touch_crawl
--- Keeps what a crawl has learned about where it lives, and when it last moved.
-UPDATE task_group SET options = $2, updated_at = now() WHERE id = $1;
+-- name: keep_crawl
+-- What families have shown, how many pages a crawl has, when it last moved, and, if that has changed,
+-- where it lives.
+WITH kept AS (
+    INSERT INTO family (group_id, name, standing, refused)
+    SELECT $1, name, standing, refused
+    FROM unnest($2::text[], $3::bytea[], $4::int[]) AS new (name, standing, refused)
+    ON CONFLICT (group_id, name)
+    DO UPDATE SET standing = excluded.standing, refused = excluded.refused
+)
+UPDATE task_group SET taken = $5, options = coalesce($6, options), updated_at = now()
+WHERE id = $1;
 
 -- name: crawl_end
 -- Whether a crawl has tasks that have not ended, whether a page succeeded, and its first task.

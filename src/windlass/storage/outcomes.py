@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 from pgqueuer.domain.models import Job
 
+from windlass.frontier.heard import Heard
 from windlass.model.crawl import CRAWL_TASKS
 from windlass.model.page import Failure
 from windlass.model.task import NewTask, Outcome, Priority, SessionUpdate, State, Task
@@ -22,6 +23,7 @@ from windlass.model.visit import Visit
 from windlass.storage import crawling, following, queue
 from windlass.storage.batcher import Batcher, Linger
 from windlass.storage.breaker import Patience
+from windlass.storage.crawlrows import page_of
 from windlass.storage.database import Database, notify, retrying
 from windlass.storage.lanes import keep_shown
 from windlass.storage.rows import LINGER_S, REFUSED, new_columns, storable
@@ -54,10 +56,13 @@ class Outcomes:
         database: Database,
         hosts: Patience,
         under_way: Callable[[], int] = lambda: 1,
+        heard: Heard | None = None,
     ) -> None:
-        """`under_way` counts the attempts that may end."""
+        """`under_way` counts the attempts that may end; `heard` is told of the URLs that crawls
+        have heard of."""
         self._database = database
         self._hosts = hosts
+        self._heard = heard or Heard()
         self._applying = Batcher(
             self._apply, limit=200, linger=Linger(LINGER_S, under_way), alone_on=REFUSED
         )
@@ -78,8 +83,13 @@ class Outcomes:
         return [applied.get(item.task.id) for item in batch]
 
     async def _apply_once(self, batch: Sequence[Finished]) -> dict[UUID, Applied]:
-        async with self._database.durable.acquire() as connection, connection.transaction():
-            return await Application(connection, self._database, self._hosts).run(batch)
+        async with self._database.durable.acquire() as connection:
+            application = Application(connection, self._database, self._hosts)
+            async with connection.transaction():
+                applied = await application.run(batch)
+        for crawl_id, keys in application.heard.items():
+            self._heard.add(crawl_id, keys)
+        return applied
 
 
 class Application:
@@ -90,6 +100,8 @@ class Application:
         self._database = database
         self._patience = hosts
         self._sql = database.sql
+        self.heard: dict[UUID, frozenset[bytes]] = {}
+        """The URLs that crawls have heard of once this is committed."""
 
     async def run(self, batch: Sequence[Finished]) -> dict[UUID, Applied]:
         """Applies what is still wanted; what that set off, by task."""
@@ -137,11 +149,14 @@ class Application:
             ended = [
                 _ended(item)
                 for item in kept
-                if item.task.group_id == crawl.id and item.outcome.state.terminal
+                if item.task.group_id == crawl.id
+                and item.outcome.state.terminal
+                and item.task.kind in CRAWL_TASKS
             ]
             moved = await crawling.Crawling(self._connection, self._database, crawl).move(ended)
             tasks += moved.tasks
             silent |= moved.silent
+            self.heard[crawl.id] = moved.heard
         if silent:
             await self._connection.execute(self._sql("silence_tasks"), list(silent))
         return tasks, silent
@@ -209,7 +224,7 @@ def _set_off(item: Finished, parents: dict[UUID, Any], silent: frozenset[UUID]) 
 def _ended(item: Finished) -> crawling.Ended:
     outcome = item.outcome
     return crawling.Ended(
-        item.task.id, item.task.kind, outcome.visit or Visit(), bool(outcome.follow_ups)
+        item.task.id, outcome.visit or Visit(), page_of(item.task), bool(outcome.follow_ups)
     )
 
 

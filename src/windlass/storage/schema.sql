@@ -34,7 +34,8 @@ CREATE TYPE task_state AS ENUM (
 
 -- Tasks that were asked for together (batch), or that a crawl has found. members: the ids of a
 -- batch's tasks in the order of the inputs, which retention does not touch. The columns after
--- cancelled_at are a crawl's; its state is queued, running, succeeded, failed or cancelled.
+-- cancelled_at are a crawl's; its state is queued, running, succeeded, failed or cancelled, and
+-- taken says how many of its pages are admitted or fetched.
 CREATE TABLE task_group (
     id uuid PRIMARY KEY,
     account_id integer NOT NULL REFERENCES account,
@@ -48,7 +49,8 @@ CREATE TABLE task_group (
     delivery json,
     state text,
     updated_at timestamptz,
-    finished_at timestamptz
+    finished_at timestamptz,
+    taken integer NOT NULL DEFAULT 0
 );
 
 CREATE INDEX task_group_listing ON task_group (account_id, kind, created_at DESC, id DESC);
@@ -283,10 +285,9 @@ CREATE INDEX page_taken ON page (group_id, seq) WHERE state IN ('admitted', 'fet
 CREATE INDEX page_under_way ON page (group_id, turn) WHERE state = 'admitted';
 CREATE INDEX page_held ON page (group_id, held_by, turn, seq) WHERE state = 'held';
 CREATE INDEX page_left_out ON page (group_id, state, seq) WHERE state NOT IN ('admitted', 'fetched');
-CREATE INDEX page_likeness ON page (group_id, likeness) WHERE likeness IS NOT NULL;
 CREATE INDEX page_waiting ON page (group_id, alias_of)
 WHERE state = 'admitted' AND alias_of IS NOT NULL;
-CREATE INDEX page_digest ON page (group_id, digest) WHERE digest IS NOT NULL;
+CREATE INDEX page_texts ON page (group_id, likeness, digest) WHERE likeness IS NOT NULL;
 
 -- What families of URLs have shown in a crawl (frontier/traps.py), as msgpack.
 CREATE TABLE family (
@@ -322,13 +323,10 @@ CREATE VIEW stored_crawl AS
 SELECT task_group.id, task_group.account_id, account.name AS account, task_group.name,
     task_group.input, task_group.options, task_group.delivery, task_group.state,
     task_group.created_at, task_group.updated_at, task_group.finished_at,
-    counted.total, counted.pending, counted.failed
+    task_group.taken::bigint AS total, counted.pending, counted.failed
 FROM task_group JOIN account ON account.id = task_group.account_id
 CROSS JOIN LATERAL (
     SELECT (
-        SELECT count(*) FROM page
-        WHERE page.group_id = task_group.id AND page.state IN ('admitted', 'fetched')
-    ) AS total, (
         -- As conditions of the join, the states would have page_taken read for each of the tasks.
         SELECT count(*) FILTER (WHERE page.state IN ('admitted', 'fetched'))
         FROM task JOIN page ON page.task_id = task.id

@@ -59,7 +59,9 @@ class Attempts:
         self._context = context
         self._leases = leases
         self._admitting = admitting
-        self._outcomes = Outcomes(database, patience_of(context.settings), self._under_way)
+        self._outcomes = Outcomes(
+            database, patience_of(context.settings), self._under_way, context.crawls.heard
+        )
         self._storing = Batcher(context.blobs.put, limit=64, linger=Linger(0.003, self._under_way))
         self._kinds: dict[str, Kind] = {}
         self._cancelled: set[UUID] = set()
