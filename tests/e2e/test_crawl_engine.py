@@ -33,6 +33,7 @@ from windlass.wire.v1_crawl_body import read_crawl
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 DEEP = Bounds(max_discovery_depth=100)
+_PAGES = "SELECT count(*) FROM page WHERE group_id = $1 AND state IN ('admitted', 'fetched')"
 
 
 @pytest.fixture
@@ -77,7 +78,10 @@ class Crawler:
             now = await self.now(crawl)
             return now if now.state.terminal else None
 
-        return await eventually_async(over, "the crawl ends", within_s=within_s)
+        found = await eventually_async(over, "the crawl ends", within_s=within_s)
+        counted = await self.engine.database.relaxed.fetchval(_PAGES, crawl.id)
+        assert found.total == counted, "the count that a crawl keeps is the count of its pages"
+        return found
 
     async def pages(self, crawl: Crawl) -> list[CrawlPage]:
         found, after = await self.crawls.pages(crawl.id)
