@@ -131,8 +131,7 @@ class Crawling:
         self._busy = False
         self._turn = IDLE
         self._room = crawl.plan.limit - crawl.taken
-        self._held = False
-        self._beyond = False
+        self._held = self._due = self._beyond = False
 
     async def move(self, ended: Sequence[Ended]) -> Moved:
         """Enters what the ended tasks saw, makes the tasks that come next, ends the crawl when
@@ -201,7 +200,8 @@ class Crawling:
         )
         standing = rows[0]
         self._turn = IDLE if standing["turn"] is None else standing["turn"]
-        self._held, self._beyond = standing["held"], standing["beyond"]
+        self._held, self._due = standing["held"], standing["due"]
+        self._beyond = standing["beyond"]
         self._standings.update(standings_of(rows))
         known = known_of(rows)
         sketches = await self._sketches(known, other) if other else {}
@@ -298,7 +298,7 @@ class Crawling:
 
     def _placed(self, page: Candidate, verdict: Verdict) -> Placed:
         if verdict.decision == "hold":
-            self._held = True
+            self._held = self._due = True
             return page, "held", verdict.family, None
         if verdict.decision == "stop":
             return page, "stopped", "", None
@@ -337,9 +337,10 @@ class Crawling:
 
     async def _go_on(self) -> None:
         """Lets go what waited for what is known now; ends the crawl if nothing is left."""
-        await self._release_held([*self._changed, ""])
+        if self._due:
+            await self._release_held([*self._changed, ""])
         # With nothing under way all that waits is judged, a slice after the other.
-        while self._turn == IDLE and await self._release_held(None):
+        while self._held and self._turn == IDLE and await self._release_held(None):
             pass
         await self._use_room()
         await self._wait_no_more()
@@ -348,7 +349,7 @@ class Crawling:
 
     async def _release_held(self, families: list[str] | None) -> int:
         """Judges URLs that wait for these families, or for anything; how many wait no more."""
-        if self._room <= 0 or not self._held:
+        if self._room <= 0:
             return 0
         crawl_id, most = self._crawl.id, _SIFTED_AT_ONCE
         rows = await self._fetch("held_pages", crawl_id, families, self._turn, most)

@@ -117,20 +117,28 @@ WHERE page.group_id = $1 AND page.state = 'admitted' AND page.alias_of IS NULL
 
 -- name: look_around
 -- Where a crawl stands but for some tasks and their pages: the lowest turn under way, and whether
--- URLs wait for families or turns, for room, or for these pages, which they name as canonical. With
--- it, a row each, what it knows of some URLs, families and texts.
-WITH standing AS MATERIALIZED (
-    SELECT (
-        SELECT min(turn) FROM page
-        WHERE group_id = $1 AND state = 'admitted' AND alias_of IS NULL
-            AND NOT task_id = ANY($2::uuid[])
-    ) AS turn,
+-- URLs wait for anything, for these families or a turn that has come, for room, or for these pages,
+-- which they name as canonical. With it, a row each, what it knows of some URLs, families and texts.
+WITH under_way AS MATERIALIZED (
+    SELECT min(turn) AS turn FROM page
+    WHERE group_id = $1 AND state = 'admitted' AND alias_of IS NULL
+        AND NOT task_id = ANY($2::uuid[])
+), standing AS MATERIALIZED (
+    SELECT turn,
     EXISTS (SELECT FROM page WHERE group_id = $1 AND state = 'held') AS held,
+    EXISTS (
+        SELECT FROM page WHERE group_id = $1 AND state = 'held' AND held_by = ANY($5::text[])
+    ) OR EXISTS (
+        SELECT FROM page
+        WHERE group_id = $1 AND state = 'held' AND held_by = ''
+            AND (page.turn <= under_way.turn) IS NOT FALSE
+    ) AS due,
     EXISTS (SELECT FROM page WHERE group_id = $1 AND state = 'beyond') AS beyond,
     EXISTS (
         SELECT FROM page
         WHERE group_id = $1 AND state = 'admitted' AND alias_of = ANY($3::bytea[])
     ) AS waited_for
+    FROM under_way
 ), known AS (
     SELECT key, state, alias_of, NULL::text AS family, NULL::bytea AS shown,
         NULL::bigint AS likeness, NULL::bytea AS digest
@@ -139,18 +147,20 @@ WITH standing AS MATERIALIZED (
     SELECT NULL, NULL, NULL, name, standing, NULL, NULL
     FROM family WHERE group_id = $1 AND name = ANY($5::text[])
     UNION ALL
-    SELECT NULL, NULL, NULL, NULL, NULL, text.likeness, CASE WHEN EXISTS (
-        SELECT FROM page
-        WHERE group_id = $1 AND page.likeness = text.likeness AND page.digest = text.digest
-            AND state = 'fetched'
-    ) THEN text.digest END
+    SELECT NULL, NULL, NULL, NULL, NULL, text.likeness, copy.digest
     FROM unnest($6::bigint[], $7::bytea[]) AS text (likeness, digest)
-    WHERE EXISTS (
+    -- The limits keep it a look into the index for each: joined, all pages would be read.
+    CROSS JOIN LATERAL (
         SELECT FROM page
-        WHERE group_id = $1 AND page.likeness = text.likeness AND state = 'fetched'
-    )
+        WHERE group_id = $1 AND page.likeness = text.likeness AND state = 'fetched' LIMIT 1
+    ) AS twin
+    LEFT JOIN LATERAL (
+        SELECT page.digest FROM page
+        WHERE group_id = $1 AND page.likeness = text.likeness AND page.digest = text.digest
+            AND state = 'fetched' LIMIT 1
+    ) AS copy ON true
 )
-SELECT standing.turn, held, beyond, waited_for, known.* FROM standing LEFT JOIN known ON true;
+SELECT standing.turn, held, due, beyond, waited_for, known.* FROM standing LEFT JOIN known ON true;
 
 -- name: page_sketches
 -- What is remembered of the texts of some pages.
