@@ -31,7 +31,7 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.formats.reader import Reader
-from windlass.metrics import CHROMIUM_FOUND, FETCH_SECONDS
+from windlass.metrics import CHROMIUM_FOUND, fetch_seconds
 from windlass.model.page import Extraction, Failure, Page
 from windlass.model.request import ExtractRequest
 from windlass.net.cookies import CookieJar
@@ -181,7 +181,7 @@ class Extractor:
         if driver is None:
             made = DRIVERS.get(name)(self._settings, self._guard, self._proxies)
             driver = self._drivers.setdefault(name, made)
-        with FETCH_SECONDS.labels(name).time():
+        with fetch_seconds(name).time():
             return await driver.fetch(request, jar)
 
 

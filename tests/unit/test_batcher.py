@@ -46,7 +46,12 @@ async def test_a_batch_lingers_no_longer_than_it_is_told_to() -> None:
     assert await after_company(3, Linger(0.01, lambda: 4)) == [[0, 1], [0, 1, 2]]
 
 
-async def after_company(count: int, linger: Linger) -> list[list[int]]:
+async def test_a_batch_with_an_urgent_item_does_not_linger() -> None:
+    urgent = Linger[int](3600, lambda: 4, lambda item: item == 2)
+    assert await after_company(3, urgent) == [[0, 1], [0, 1, 2]]
+
+
+async def after_company(count: int, linger: Linger[int]) -> list[list[int]]:
     """What travels together of items that come one turn of the loop after the other, behind a
     batch that had company."""
     sent: list[list[int]] = []

@@ -82,7 +82,8 @@ class FetchPage(Extract):
 
     async def handle(self, task: Task) -> Outcome:
         """The page, and what it says about its crawl."""
-        page = self._read(task).page
+        request = self._read(task)
+        page = request.page
         if page.depth == 0 and task.group_id is not None:
             await self._crawls.begin(task.group_id, task.id)
         kept = await self._robots.of(page.url)
@@ -90,7 +91,9 @@ class FetchPage(Extract):
             failed = Outcome(state=State.FAILED, failure=denial(kept.robots))
             return self.give_up(task, msgspec.structs.replace(failed, visit=Visit(refused=True)))
         asked_s = kept.robots.crawl_delay_s or 0.0  # may have come to light just now
-        return await super().handle(msgspec.structs.replace(task, gap_s=max(task.gap_s, asked_s)))
+        if asked_s > task.gap_s:
+            task = msgspec.structs.replace(task, gap_s=asked_s)
+        return await self._in_turn(task, request)
 
     async def _handle(self, task: Task, request: ExtractRequest) -> Outcome:
         formats = (*request.formats, "sighting")
@@ -109,7 +112,8 @@ class FetchPage(Extract):
         if extraction.failure is not None and not _is_of_site(extraction, extraction.failure):
             return outcome
         sighting = seen if isinstance(seen, Sighting) else msgspec.convert(seen, Sighting)
-        visit = await self._visit(task.group_id, self._read(task).page, extraction, sighting)
+        assert isinstance(request, PageRequest)
+        visit = await self._visit(task.group_id, request.page, extraction, sighting)
         return msgspec.structs.replace(outcome, visit=visit)
 
     async def _visit(

@@ -43,7 +43,9 @@ class Extract:
 
     async def handle(self, task: Task) -> Outcome:
         """The page, or why there is none."""
-        request = self._read(task)
+        return await self._in_turn(task, self._read(task))
+
+    async def _in_turn(self, task: Task, request: ExtractRequest) -> Outcome:
         if task.gap_s and not await self._turns.take(task.lane, _patience_s(task, request)):
             return _later(task, request)
         if request.method not in _IDEMPOTENT:

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 ROLES = ("api", "worker")
 BACKLOG = 2048
 _POSTGRES = ("postgres", "postgresql")
+_OBJECTS_PER_COLLECTION = 10_000
 
 _FIRST = ("windlass.server.roles", "windlass.server.keeper", "windlass.server.supervisor")
 """What the keeper needs, which starts the database while all else is loaded."""
@@ -175,3 +176,5 @@ def _load(names: Iterable[str]) -> None:
     # What is loaded is never collected: looking at it would unshare its pages.
     gc.collect()
     gc.freeze()
+    # Tasks leave hardly a cycle behind: to look for them at every 700th object is work for nothing.
+    gc.set_threshold(_OBJECTS_PER_COLLECTION, 20, 20)

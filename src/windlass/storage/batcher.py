@@ -26,12 +26,13 @@ class Weight(Generic[Item]):
 
 
 @dataclass(frozen=True)
-class Linger:
+class Linger(Generic[Item]):
     """How long a batch waits for company under load; `callers` counts those who may still call.
-    A batch that has them all waits for nobody."""
+    A batch that has them all waits for nobody, nor does one with an item that is `urgent`."""
 
     seconds: float
     callers: Callable[[], int]
+    urgent: Callable[[Item], bool] = lambda _: False
 
 
 class Batcher(Generic[Item, Answer]):
@@ -50,7 +51,7 @@ class Batcher(Generic[Item, Answer]):
         *,
         limit: int | Weight[Item] = 256,
         lanes: int = 1,
-        linger: Linger | None = None,
+        linger: Linger[Item] | None = None,
         alone_on: tuple[type[Exception], ...] = (),
     ) -> None:
         self._flush = flush
@@ -58,7 +59,7 @@ class Batcher(Generic[Item, Answer]):
         self._free = lanes
         self._linger = linger
         self._alone_on = alone_on
-        self._company = False
+        self._company = self._urgent = False
         self._gathered = asyncio.Event()
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -67,8 +68,10 @@ class Batcher(Generic[Item, Answer]):
         """The answer for one item. Being cancelled does not undo what already travels."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if self._linger is not None and len(self._waiting) >= self._linger.callers():
-            self._gathered.set()
+        if self._linger is not None:
+            self._urgent |= self._linger.urgent(item)
+            if self._urgent or len(self._waiting) >= self._linger.callers():
+                self._gathered.set()
         self._start()
         return await future
 
@@ -89,7 +92,7 @@ class Batcher(Generic[Item, Answer]):
             while self._waiting:
                 await self._gather()
                 count = self._together()
-                self._company = count > 1
+                self._company, self._urgent = count > 1, False
                 await self._send([self._waiting.popleft() for _ in range(count)])
         finally:
             self._free += 1
@@ -98,7 +101,7 @@ class Batcher(Generic[Item, Answer]):
         """Waits for company as long as that is worth it."""
         if self._linger is None or not self._company:
             await asyncio.sleep(0)  # one turn of the loop: callers that are ready now join
-        elif len(self._waiting) < self._linger.callers():
+        elif not self._urgent and len(self._waiting) < self._linger.callers():
             self._gathered.clear()
             loop = asyncio.get_running_loop()
             enough = loop.call_later(self._linger.seconds, self._gathered.set)

@@ -64,7 +64,10 @@ class Outcomes:
         self._hosts = hosts
         self._heard = heard or Heard()
         self._applying = Batcher(
-            self._apply, limit=200, linger=Linger(LINGER_S, under_way), alone_on=REFUSED
+            self._apply,
+            limit=200,
+            linger=Linger(LINGER_S, under_way, _is_awaited),
+            alone_on=REFUSED,
         )
 
     async def apply(self, finished: Finished) -> Applied | None:
@@ -219,6 +222,11 @@ def _set_off(item: Finished, parents: dict[UUID, Any], silent: frozenset[UUID]) 
             following.webhook_for(task.id, task.account_id, task.api, webhook),
         ]
     return list(outcome.follow_ups)
+
+
+def _is_awaited(item: Finished) -> bool:
+    """Whether somebody waits for the answer."""
+    return item.task.priority == Priority.INTERACTIVE
 
 
 def _ended(item: Finished) -> crawling.Ended:

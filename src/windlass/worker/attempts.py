@@ -62,7 +62,9 @@ class Attempts:
         self._outcomes = Outcomes(
             database, patience_of(context.settings), self._under_way, context.crawls.heard
         )
-        self._storing = Batcher(context.blobs.put, limit=64, linger=Linger(0.003, self._under_way))
+        self._storing: Batcher[bytes, str] = Batcher(
+            context.blobs.put, limit=64, linger=Linger(0.003, self._under_way)
+        )
         self._kinds: dict[str, Kind] = {}
         self._cancelled: set[UUID] = set()
         self._suspect: UUID | None = None
@@ -119,9 +121,8 @@ class Attempts:
                 await self._leases.drop(job)
                 return
             await self._finish(task, job, outcome)
-            metrics.HANDLER_SECONDS.labels(task.kind, outcome.state.value).observe(
-                time.perf_counter() - started
-            )
+            seconds = metrics.handler_seconds(task.kind, outcome.state.value)
+            seconds.observe(time.perf_counter() - started)
         except CONNECTION_ERRORS as error:
             log.warning("attempt_without_database", reason=repr(error))
         except Exception as error:
