@@ -64,7 +64,7 @@ class _Caps(msgspec.Struct, frozen=True):
 
     @property
     def arguments(self) -> tuple[int | None, list[str], list[int]]:
-        """The limits for admit_heads."""
+        """The limits for account_room."""
         return self.others, list(self.own), list(self.own.values())
 
 
@@ -212,10 +212,15 @@ class Admission:
             return 0
         pool = _pool_of(lanes[0])
         caps = self._caps if pool == queue.TASKS else _UNLIMITED
-        if caps.counted:
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _COUNTING)
+        limited = await self._limited(connection, caps)
         rows = await connection.fetch(
-            self._database.sql("admit_heads"), lanes, room, most, *caps.arguments, favoured
+            self._database.sql("admit_heads"),
+            lanes,
+            room,
+            most,
+            list(limited),
+            list(limited.values()),
+            favoured,
         )
         tasks: dict[str, list[tuple[UUID, int]]] = {}
         for row in rows:
@@ -225,6 +230,15 @@ class Admission:
         for name, some in tasks.items():
             await queue.enqueue(connection, some, name)
         return len(rows)
+
+    async def _limited(self, connection: Any, caps: _Caps) -> dict[int, int]:
+        """How many more tasks the accounts that have a limit may have under way; until the end of
+        the transaction nobody else admits any."""
+        if not caps.counted:
+            return {}
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _COUNTING)
+        rows = await connection.fetch(self._database.sql("account_room"), *caps.arguments)
+        return {row["id"]: row["free"] for row in rows}
 
     async def _promote(self) -> None:
         """Lets delayed tasks that are due wait in their lanes."""
