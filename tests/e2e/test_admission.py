@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.support.engine import Engine
+from windlass.model.account import Account
+from windlass.storage.accounts import Accounts
 
 LANE = "web:site.test:80"
 _HEADS = "EXECUTE heads(ARRAY[$lane$" + LANE + "$lane$], 8, ARRAY[8], {capped}, NULL)"
@@ -44,3 +48,40 @@ async def test_admission_is_planned_once_and_stays_cheap_when_a_backlog_comes(
         assert await _blocks(connection, _HEADS.format(capped=_NONE)) < 1000
         nothing = f"ARRAY[{engine.account.id}], ARRAY[0]"
         assert await _blocks(connection, _HEADS.format(capped=nothing)) < 100
+
+
+async def _account(engine: Engine, name: str) -> Account:
+    accounts = Accounts(engine.database)
+    _, key = await accounts.create_key(name)
+    return await accounts.find(key)
+
+
+async def test_who_comes_first_is_asked_only_when_accounts_share_the_slots(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    fetch = engine.database.fetch
+
+    async def listening(name: str, *arguments: Any, **options: Any) -> list[Any]:
+        asked.append(name)
+        return await fetch(name, *arguments, **options)
+
+    async def round_asks() -> bool:
+        asked.clear()
+        await engine.admission.admit()
+        return "newcomers" in asked
+
+    monkeypatch.setattr(engine.database, "fetch", listening)
+    other = await _account(engine, "other")
+    assert not await round_asks()
+    await engine.accept(12)
+    assert not await round_asks()
+    assert not await round_asks()
+    await engine.accept(1, account_id=other.id, lane="web:other.test:80")
+    assert await round_asks()
+    # Now the one waits, and the other has something under way.
+    assert await round_asks()
+    claimed = [(await engine.claim(job), job) for job in await engine.jobs()]
+    (theirs,) = [pair for pair in claimed if pair[0].account == "other"]
+    assert await engine.finish(*theirs)
+    assert not await round_asks()

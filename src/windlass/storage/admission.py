@@ -147,7 +147,7 @@ class Admission:
             rooms = await self._rooms()
             task_due_s = rooms[0]["task_due_s"]
         waits, admitted = [task_due_s], 0
-        if rooms[0]["living"]:
+        if rooms[0]["slots"] and rooms[0]["shared"]:
             admitted += await self._favour_newcomers()
         for row in rooms:
             ended = [lane for lane in freed if _pool_of(lane) == row["pool"]]

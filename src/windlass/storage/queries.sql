@@ -111,21 +111,42 @@ WHERE lane.key = locked.key
 -- name: admission_room
 -- For each pool: how many more tasks its queue should hold (twice the slots alive, less what is
 -- queued), and in how many seconds the next lane and the next delayed task are due (null: none is).
+-- For tasks as a whole: the slots alive, how many of the queue wait for one or have one, and whether
+-- accounts share them (newcomers says which then come first).
 WITH alive AS (
     SELECT coalesce(sum(slots), 0) AS task, coalesce(sum(delivery_slots), 0) AS delivery
     FROM worker WHERE seen_at > now() - interval '15 seconds'
+), queued AS (
+    SELECT (SELECT count(*) FROM pgqueuer WHERE status = 'queued' AND entrypoint = 'task') AS task,
+        (SELECT count(*) FROM pgqueuer WHERE status = 'queued' AND entrypoint = 'prompt') AS prompt,
+        (SELECT count(*) FROM pgqueuer WHERE status = 'queued' AND entrypoint = 'delivery')
+            AS delivery
+), sharing AS MATERIALIZED (
+    SELECT first IS NOT NULL AND (first <> last OR EXISTS (
+        SELECT FROM task
+        WHERE state IN ('admitted', 'running') AND kind NOT IN ('upload', 'webhook')
+            AND account_id <> first
+    )) AS shared
+    FROM (
+        SELECT (SELECT account_id FROM task WHERE state = 'waiting' ORDER BY account_id LIMIT 1),
+            (SELECT account_id FROM task WHERE state = 'waiting'
+             ORDER BY account_id DESC LIMIT 1)
+    ) AS waiting (first, last)
 )
-SELECT pool.name AS pool, greatest(
-    2 * pool.slots
-    - (SELECT count(*) FROM pgqueuer WHERE status = 'queued' AND entrypoint = pool.name), 0
-)::int AS room,
-(SELECT extract(epoch FROM min(next_at) - now())
- FROM lane WHERE lane.pool = pool.name AND next_at < 'infinity')::double precision AS lane_due_s,
-(SELECT extract(epoch FROM min(run_at) - now()) FROM task WHERE state = 'delayed')
-    ::double precision AS task_due_s,
-alive.task > 0 AS living
-FROM alive
-CROSS JOIN LATERAL (VALUES ('task', alive.task), ('delivery', alive.delivery)) AS pool (name, slots);
+SELECT pool.name AS pool, greatest(2 * pool.slots - pool.queued, 0)::int AS room,
+    (SELECT extract(epoch FROM min(next_at) - now())
+     FROM lane WHERE lane.pool = pool.name AND next_at < 'infinity')::double precision
+        AS lane_due_s,
+    (SELECT extract(epoch FROM min(run_at) - now()) FROM task WHERE state = 'delayed')
+        ::double precision AS task_due_s,
+    alive.task::int AS slots, (queued.task + queued.prompt)::int AS queued,
+    (SELECT count(*) FROM pgqueuer
+     WHERE queue_manager_id IS NOT NULL AND entrypoint IN ('task', 'prompt'))::int AS taken,
+    sharing.shared
+FROM alive CROSS JOIN queued CROSS JOIN sharing
+CROSS JOIN LATERAL (
+    VALUES ('task', alive.task, queued.task), ('delivery', alive.delivery, queued.delivery)
+) AS pool (name, slots, queued);
 
 -- name: lock_due_lanes
 -- Lanes of a pool whose next task may start, the one that waited longest first, and full lanes in
