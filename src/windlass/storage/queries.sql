@@ -186,13 +186,16 @@ WHERE coalesce(own.most, $1::int) IS NOT NULL;
 -- many as a lane's concurrency leaves room for (one where it keeps a gap), the lane that waited
 -- longest first, accounts in turn, urgent first; and moves the lanes on. Must run in a statement
 -- after the lock, or the count would use an older snapshot and over-admit. The accounts $4 may have
--- no more than $5 of it. $6: of these accounts only.
+-- no more than $5 of it. $6: of these accounts only. The worker $7 takes some at once, $8 at most and
+-- $9 of all of them, counting what it has ahead of the others (-$10): they start here (own), as
+-- claim_tasks would start them, if they never did before and have not to keep to a time.
 WITH busy AS MATERIALIZED (
     SELECT lane, account_id, count(*) AS tasks FROM task
     WHERE lane = ANY($1) AND state IN ('admitted', 'running')
     GROUP BY lane, account_id
 ), room AS MATERIALIZED (
     SELECT lane.key, lane.gap_s, asked.most,
+    lane.gap_s = 0 AND (greatest(lane.open_until, lane.quiet_until) <= now()) IS NOT FALSE AS open,
     CASE WHEN lane.proven THEN lane.pace ELSE 1 END
     - coalesce((SELECT sum(tasks) FROM busy WHERE busy.lane = lane.key), 0)::int AS free
     FROM unnest($1::text[], $3::int[]) AS asked (key, most) JOIN lane USING (key)
@@ -202,7 +205,7 @@ WITH busy AS MATERIALIZED (
     -- whole anew each time, which costs as much as running it.
     SELECT id, free FROM unnest($4::int[], $5::int[]) AS account (id, free)
 ), head AS (
-    SELECT picked.id, picked.account_id, room.key
+    SELECT picked.id, picked.account_id, room.key, room.open
     FROM room CROSS JOIN LATERAL (
         -- Ranges of one value and orders by it leave PostgreSQL no index but task_waiting, which on
         -- an empty table looks no better than others; and the plan is kept.
@@ -245,8 +248,8 @@ WITH busy AS MATERIALIZED (
     -- The order of the lanes; sorting here would look into all of them for every free place.
     LIMIT $2
 ), fair AS (
-    SELECT id, key FROM (
-        SELECT head.id, head.key, capped.free,
+    SELECT id, open FROM (
+        SELECT head.id, head.open, capped.free,
             CASE WHEN capped.free IS NOT NULL
                 THEN row_number() OVER (PARTITION BY head.account_id) END AS place
         FROM head LEFT JOIN capped ON capped.id = head.account_id
@@ -255,11 +258,21 @@ WITH busy AS MATERIALIZED (
 ), mine AS (
     -- Whoever holds lanes waits for no task: outcomes hold tasks and wait for lanes.
     -- As text, the state leaves the primary key as the only way to them.
-    SELECT task.id FROM task JOIN fair USING (id)
+    SELECT task.id, task.priority, fair.open AND task.priority > 0 AND task.attempt = 0 AS fit
+    FROM task JOIN fair USING (id)
     WHERE task.state::text = 'waiting' FOR NO KEY UPDATE OF task SKIP LOCKED
+), seated AS (
+    SELECT id, fit AND row_number() OVER (PARTITION BY fit ORDER BY priority)
+        <= least($8::int, ceil($9::double precision * count(*) OVER () + $10::double precision))
+        AS own
+    FROM mine
 ), admitted AS (
-    UPDATE task SET state = 'admitted', modified_at = now() FROM mine WHERE task.id = mine.id
-    RETURNING task.id, task.lane, task.priority
+    UPDATE task SET state = CASE WHEN own THEN 'running' ELSE 'admitted' END::task_state,
+        attempt = task.attempt + own::int, worker = CASE WHEN own THEN $7 ELSE task.worker END,
+        started_at = CASE WHEN own THEN clock_timestamp() ELSE task.started_at END,
+        modified_at = clock_timestamp()
+    FROM seated WHERE task.id = seated.id
+    RETURNING task.*, seated.own
 ), served AS (
     SELECT room.key, count(head.id) AS found, count(admitted.id) AS taken, room.free, room.gap_s
     FROM room LEFT JOIN head USING (key) LEFT JOIN admitted ON admitted.id = head.id
@@ -289,7 +302,13 @@ WITH busy AS MATERIALIZED (
     END
     FROM served WHERE lane.key = served.key
 )
-SELECT id, priority FROM admitted ORDER BY priority;
+SELECT admitted.id, own, account_id, account.name AS account, kind, api, state::text,
+    CASE WHEN own THEN input END AS input, CASE WHEN own THEN request END AS request, attempt,
+    failures, losses, admitted.created_at, modified_at, started_at, deadline_s, status_code,
+    failure_code, failure_message, result_address, result_expired, listed, lane, priority,
+    CASE WHEN own THEN delivery END AS delivery, parent_id, group_id,
+    NULL::timestamptz AS retry_at, 0::double precision AS gap_s, 0::double precision AS wait_s
+FROM admitted JOIN account ON account.id = admitted.account_id ORDER BY priority;
 
 -- name: promote_delayed
 -- Delayed tasks whose time has come start to wait; a slice per call.
