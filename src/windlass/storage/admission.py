@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
+from pgqueuer.domain.models import Job
 
-from windlass.model.task import Priority
+from windlass.model.task import Priority, Task
 from windlass.settings import Settings
-from windlass.storage import queue
+from windlass.storage import manager_id, queue
 from windlass.storage.database import Database
+from windlass.storage.rows import to_task
 
 LANES_PER_ROUND = 64
 SLICE = 1000
@@ -51,6 +53,56 @@ class Urgent(msgspec.Struct, frozen=True):
     closed: tuple[str, ...] = ()
 
 
+class Held(msgspec.Struct, frozen=True):
+    """A worker's slots for tasks: how many it has, how many are free for what it admits itself, and
+    how many tasks it has under way."""
+
+    worker: str
+    slots: int
+    free: int
+    running: int
+
+
+class Slots(Protocol):
+    """The slots of the worker that admits: what it has room for need not go through the queue."""
+
+    def held(self, queued: int) -> AbstractAsyncContextManager[Held]:
+        """Nobody else fills them meanwhile. Free are those that what is queued does not need."""
+        ...
+
+    def start(self, taken: Sequence[tuple[Job, Task]]) -> None:
+        """Starts what was taken while they were held."""
+        ...
+
+
+class _Share(msgspec.Struct, frozen=True):
+    """What the worker that admits takes at once: `most` tasks, and of all that are then under way
+    as many as its slots are of all (`part`). It is `behind` by so many tasks before."""
+
+    worker: str = ""
+    most: int = 0
+    part: float = 0.0
+    behind: float = 0.0
+
+    @classmethod
+    def of(cls, held: Held, row: Any) -> _Share:
+        """The share by a row of admission_room."""
+        part = min(held.slots / max(row["slots"], 1), 1.0)
+        under_way = row["queued"] + row["taken"]
+        return cls(held.worker, held.free, part, part * under_way - held.running)
+
+
+class _Ask(msgspec.Struct, frozen=True):
+    """What is to be admitted: `room` tasks at most, of a lane no more than `most` says for it; of
+    `favoured` accounts only, and then before those of others."""
+
+    lanes: list[str]
+    room: int
+    most: list[int]
+    favoured: list[int] | None = None
+    share: _Share = _Share()
+
+
 class _Caps(msgspec.Struct, frozen=True):
     """What accounts may have under way: where nothing else is said, and by name. None: anything."""
 
@@ -64,10 +116,12 @@ class _Caps(msgspec.Struct, frozen=True):
 
     @property
     def arguments(self) -> tuple[int | None, list[str], list[int]]:
-        """The limits for admit_heads."""
+        """The limits for account_room."""
         return self.others, list(self.own), list(self.own.values())
 
 
+_Admitted = tuple[list[Any], dict[UUID, Job]]
+"""The rows of admit_heads, and by task the rows of the queue that the worker has taken."""
 _UNLIMITED = _Caps()
 _PROMPT = 1
 """The rank up to which tasks have slots of their own."""
@@ -100,6 +154,12 @@ def limits_of(lane: str, settings: Settings) -> Limits:
 
 def _pool_of(lane: str) -> str:
     return queue.DELIVERIES if lane.startswith(("hook:", "put:")) else queue.TASKS
+
+
+def _entry(row: Any, pool: str, favoured: bool) -> queue.Entry:
+    rank = _rank(row["priority"], favoured)
+    first = pool == queue.TASKS and rank <= _PROMPT
+    return queue.Entry(row["id"], queue.PROMPT if first else pool, rank, row["own"])
 
 
 class Admission:
@@ -135,8 +195,9 @@ class Admission:
             [limit.delay_s for limit in limits],
         )
 
-    async def admit(self, freed: Sequence[str] = ()) -> Round:
+    async def admit(self, freed: Sequence[str] = (), slots: Slots | None = None) -> Round:
         """One round. `freed` are lanes where a task has ended, so that a full one has room again.
+        What fits into `slots` is started at once.
 
         Nothing is admitted to a pool while its queue holds enough for the slots that exist.
         """
@@ -147,7 +208,7 @@ class Admission:
             rooms = await self._rooms()
             task_due_s = rooms[0]["task_due_s"]
         waits, admitted = [task_due_s], 0
-        if rooms[0]["living"]:
+        if rooms[0]["slots"] and rooms[0]["shared"]:
             admitted += await self._favour_newcomers()
         for row in rooms:
             ended = [lane for lane in freed if _pool_of(lane) == row["pool"]]
@@ -156,17 +217,29 @@ class Admission:
                 continue  # a task that starts makes room, and tells
             waits.append(row["lane_due_s"])
             if due or ended:
-                admitted += await self._take_due(row["pool"], row["room"], ended)
+                own = slots if row["pool"] == queue.TASKS else None
+                admitted += await self._take_due(row, ended, own)
         known = [wait for wait in waits if wait is not None]
         return Round(admitted, max(min(known), 0.0) if known else None)
 
     async def _rooms(self) -> list[Any]:
         return await self._database.fetch("admission_room")
 
-    async def _take_due(self, pool: str, room: int, ended: list[str]) -> int:
-        async with self._locked("lock_due_lanes", LANES_PER_ROUND, ended, pool) as (found, rows):
-            lanes = [row["key"] for row in rows]
-            return await self._take(found, lanes, room, [room] * len(lanes))
+    async def _take_due(self, row: Any, ended: list[str], slots: Slots | None) -> int:
+        """Admits to a pool, by its row of admission_room."""
+        if slots is None:
+            return len((await self._take_share(row, ended, _Share()))[0])
+        async with slots.held(row["queued"]) as held:
+            rows, jobs = await self._take_share(row, ended, _Share.of(held, row))
+            # Should the answer to the commit be lost, the leases of what was taken end.
+            slots.start([(jobs[one["id"]], to_task(one)) for one in rows if one["own"]])
+        return len(rows)
+
+    async def _take_share(self, row: Any, ended: list[str], share: _Share) -> _Admitted:
+        pool, room = row["pool"], row["room"]
+        async with self._locked("lock_due_lanes", LANES_PER_ROUND, ended, pool) as (found, due):
+            lanes = [lane["key"] for lane in due]
+            return await self._take(found, _Ask(lanes, room, [room] * len(lanes), share=share))
 
     async def _favour_newcomers(self) -> int:
         """Admits what waits of accounts that have less than their share of the slots, however full
@@ -181,7 +254,8 @@ class Admission:
         async with self._locked("lock_lanes", sorted(most)) as (connection, rows):
             free = [row["key"] for row in rows if not row["closed"]]
             each = [most[lane] for lane in free]
-            return await self._take(connection, free, sum(room.values()), each, list(room))
+            rows, _ = await self._take(connection, _Ask(free, sum(room.values()), each, list(room)))
+            return len(rows)
 
     async def admit_interactive(self, lanes: Sequence[str]) -> Urgent:
         """Admits at once what somebody waits for, if its lane is free, however full the queue."""
@@ -189,8 +263,8 @@ class Admission:
         async with self._locked("lock_lanes", sorted(urgent)) as (connection, rows):
             free = [row["key"] for row in rows if not row["closed"]]
             most = [urgent[lane] for lane in free]
-            admitted = await self._take(connection, free, len(lanes), most)
-        return Urgent(admitted, tuple(row["key"] for row in rows if row["closed"]))
+            admitted, _ = await self._take(connection, _Ask(free, len(lanes), most))
+        return Urgent(len(admitted), tuple(row["key"] for row in rows if row["closed"]))
 
     @asynccontextmanager
     async def _locked(self, lock: str, *arguments: object) -> AsyncIterator[tuple[Any, list[Any]]]:
@@ -198,33 +272,38 @@ class Admission:
         async with self._database.relaxed.acquire() as connection, connection.transaction():
             yield connection, await connection.fetch(self._database.sql(lock), *arguments)
 
-    async def _take(
-        self,
-        connection: Any,
-        lanes: list[str],
-        room: int,
-        most: list[int],
-        favoured: list[int] | None = None,
-    ) -> int:
-        """Admits `room` tasks at most, of a lane no more than `most` says for it; of `favoured`
-        accounts only, and then before those of others."""
-        if not lanes:
-            return 0
-        pool = _pool_of(lanes[0])
-        caps = self._caps if pool == queue.TASKS else _UNLIMITED
-        if caps.counted:
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _COUNTING)
+    async def _take(self, connection: Any, ask: _Ask) -> _Admitted:
+        """Admits; what was admitted, and the rows of the queue that the worker has taken."""
+        if not ask.lanes:
+            return [], {}
+        pool, share = _pool_of(ask.lanes[0]), ask.share
+        limited = await self._limited(connection, self._caps if pool == queue.TASKS else _UNLIMITED)
         rows = await connection.fetch(
-            self._database.sql("admit_heads"), lanes, room, most, *caps.arguments, favoured
+            self._database.sql("admit_heads"),
+            ask.lanes,
+            ask.room,
+            ask.most,
+            list(limited),
+            list(limited.values()),
+            ask.favoured,
+            share.worker,
+            share.most,
+            share.part,
+            share.behind,
         )
-        tasks: dict[str, list[tuple[UUID, int]]] = {}
-        for row in rows:
-            rank = _rank(row["priority"], bool(favoured))
-            first = pool == queue.TASKS and rank <= _PROMPT
-            tasks.setdefault(queue.PROMPT if first else pool, []).append((row["id"], rank))
-        for name, some in tasks.items():
-            await queue.enqueue(connection, some, name)
-        return len(rows)
+        entries = [_entry(row, pool, bool(ask.favoured)) for row in rows]
+        if not entries:
+            return [], {}
+        return rows, await queue.enqueue(connection, entries, manager_id(share.worker))
+
+    async def _limited(self, connection: Any, caps: _Caps) -> dict[int, int]:
+        """How many more tasks the accounts that have a limit may have under way; until the end of
+        the transaction nobody else admits any."""
+        if not caps.counted:
+            return {}
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _COUNTING)
+        rows = await connection.fetch(self._database.sql("account_room"), *caps.arguments)
+        return {row["id"]: row["free"] for row in rows}
 
     async def _promote(self) -> None:
         """Lets delayed tasks that are due wait in their lanes."""

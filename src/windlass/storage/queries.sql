@@ -111,21 +111,42 @@ WHERE lane.key = locked.key
 -- name: admission_room
 -- For each pool: how many more tasks its queue should hold (twice the slots alive, less what is
 -- queued), and in how many seconds the next lane and the next delayed task are due (null: none is).
+-- For tasks as a whole: the slots alive, how many of the queue wait for one or have one, and whether
+-- accounts share them (newcomers says which then come first).
 WITH alive AS (
     SELECT coalesce(sum(slots), 0) AS task, coalesce(sum(delivery_slots), 0) AS delivery
     FROM worker WHERE seen_at > now() - interval '15 seconds'
+), queued AS (
+    SELECT (SELECT count(*) FROM pgqueuer WHERE status = 'queued' AND entrypoint = 'task') AS task,
+        (SELECT count(*) FROM pgqueuer WHERE status = 'queued' AND entrypoint = 'prompt') AS prompt,
+        (SELECT count(*) FROM pgqueuer WHERE status = 'queued' AND entrypoint = 'delivery')
+            AS delivery
+), sharing AS MATERIALIZED (
+    SELECT first IS NOT NULL AND (first <> last OR EXISTS (
+        SELECT FROM task
+        WHERE state IN ('admitted', 'running') AND kind NOT IN ('upload', 'webhook')
+            AND account_id <> first
+    )) AS shared
+    FROM (
+        SELECT (SELECT account_id FROM task WHERE state = 'waiting' ORDER BY account_id LIMIT 1),
+            (SELECT account_id FROM task WHERE state = 'waiting'
+             ORDER BY account_id DESC LIMIT 1)
+    ) AS waiting (first, last)
 )
-SELECT pool.name AS pool, greatest(
-    2 * pool.slots
-    - (SELECT count(*) FROM pgqueuer WHERE status = 'queued' AND entrypoint = pool.name), 0
-)::int AS room,
-(SELECT extract(epoch FROM min(next_at) - now())
- FROM lane WHERE lane.pool = pool.name AND next_at < 'infinity')::double precision AS lane_due_s,
-(SELECT extract(epoch FROM min(run_at) - now()) FROM task WHERE state = 'delayed')
-    ::double precision AS task_due_s,
-alive.task > 0 AS living
-FROM alive
-CROSS JOIN LATERAL (VALUES ('task', alive.task), ('delivery', alive.delivery)) AS pool (name, slots);
+SELECT pool.name AS pool, greatest(2 * pool.slots - pool.queued, 0)::int AS room,
+    (SELECT extract(epoch FROM min(next_at) - now())
+     FROM lane WHERE lane.pool = pool.name AND next_at < 'infinity')::double precision
+        AS lane_due_s,
+    (SELECT extract(epoch FROM min(run_at) - now()) FROM task WHERE state = 'delayed')
+        ::double precision AS task_due_s,
+    alive.task::int AS slots, (queued.task + queued.prompt)::int AS queued,
+    (SELECT count(*) FROM pgqueuer
+     WHERE queue_manager_id IS NOT NULL AND entrypoint IN ('task', 'prompt'))::int AS taken,
+    sharing.shared
+FROM alive CROSS JOIN queued CROSS JOIN sharing
+CROSS JOIN LATERAL (
+    VALUES ('task', alive.task, queued.task), ('delivery', alive.delivery, queued.delivery)
+) AS pool (name, slots, queued);
 
 -- name: lock_due_lanes
 -- Lanes of a pool whose next task may start, the one that waited longest first, and full lanes in
@@ -149,57 +170,76 @@ WHERE key = ANY($1::text[]) AND (
 ORDER BY key
 FOR UPDATE SKIP LOCKED;
 
+-- name: account_room
+-- How many more tasks the accounts that have a limit may have under way: $1 where $2 and $3 do not
+-- say otherwise by name; null: as many as they like.
+SELECT account.id, (coalesce(own.most, $1) - (
+    SELECT count(*) FROM task
+    WHERE account_id = account.id AND state IN ('admitted', 'running')
+        AND kind NOT IN ('upload', 'webhook')
+))::int AS free
+FROM account LEFT JOIN unnest($2::text[], $3::int[]) AS own (name, most) USING (name)
+WHERE coalesce(own.most, $1::int) IS NOT NULL;
+
 -- name: admit_heads
 -- Takes the head tasks of locked lanes, $2 in all and of each lane at most what $3 says for it: as
 -- many as a lane's concurrency leaves room for (one where it keeps a gap), the lane that waited
--- longest first, accounts in turn, urgent first; and moves the lanes on. Must run in the statement
--- after the lock, or the count would use an older snapshot and over-admit. What accounts may have
--- under way is $4 where $5 and $6 do not say otherwise by name; null: as much as they like. $7: of
--- these accounts only.
-WITH room AS MATERIALIZED (
+-- longest first, accounts in turn, urgent first; and moves the lanes on. Must run in a statement
+-- after the lock, or the count would use an older snapshot and over-admit. The accounts $4 may have
+-- no more than $5 of it. $6: of these accounts only. The worker $7 takes some at once, $8 at most and
+-- $9 of all of them, counting what it has ahead of the others (-$10): they start here (own), as
+-- claim_tasks would start them, if they never did before and have not to keep to a time.
+WITH busy AS MATERIALIZED (
+    SELECT lane, account_id, count(*) AS tasks FROM task
+    WHERE lane = ANY($1) AND state IN ('admitted', 'running')
+    GROUP BY lane, account_id
+), room AS MATERIALIZED (
     SELECT lane.key, lane.gap_s, asked.most,
-    CASE WHEN lane.proven THEN lane.pace ELSE 1 END - (
-        SELECT count(*) FROM task WHERE task.lane = lane.key AND state IN ('admitted', 'running')
-    ) AS free
+    lane.gap_s = 0 AND (greatest(lane.open_until, lane.quiet_until) <= now()) IS NOT FALSE AS open,
+    CASE WHEN lane.proven THEN lane.pace ELSE 1 END
+    - coalesce((SELECT sum(tasks) FROM busy WHERE busy.lane = lane.key), 0)::int AS free
     FROM unnest($1::text[], $3::int[]) AS asked (key, most) JOIN lane USING (key)
     ORDER BY lane.next_at, lane.key
 ), capped AS MATERIALIZED (
-    SELECT account.id, coalesce(own.most, $4) - (
-        SELECT count(*) FROM task
-        WHERE account_id = account.id AND state IN ('admitted', 'running')
-            AND kind NOT IN ('upload', 'webhook')
-    ) AS free
-    FROM account LEFT JOIN unnest($5::text[], $6::int[]) AS own (name, most) USING (name)
-    WHERE ($4::int IS NOT NULL OR cardinality($5) > 0) AND coalesce(own.most, $4) IS NOT NULL
+    -- What accounts may have is counted in a statement of its own: here, PostgreSQL would plan the
+    -- whole anew each time, which costs as much as running it.
+    SELECT id, free FROM unnest($4::int[], $5::int[]) AS account (id, free)
 ), head AS (
-    SELECT picked.id, picked.account_id, room.key
+    SELECT picked.id, picked.account_id, room.key, room.open
     FROM room CROSS JOIN LATERAL (
+        -- Ranges of one value and orders by it leave PostgreSQL no index but task_waiting, which on
+        -- an empty table looks no better than others; and the plan is kept.
         WITH RECURSIVE sharer AS (
-            (SELECT account_id FROM task
-             WHERE lane = room.key AND state = 'waiting' ORDER BY account_id LIMIT 1)
+            (SELECT lane, account_id FROM task
+             WHERE state = 'waiting' AND lane >= room.key
+             ORDER BY lane, account_id LIMIT 1)
             UNION ALL
-            (SELECT (SELECT task.account_id FROM task
-                     WHERE lane = room.key AND state = 'waiting'
-                         AND task.account_id > sharer.account_id
-                     ORDER BY task.account_id LIMIT 1)
-             FROM sharer WHERE sharer.account_id IS NOT NULL)
+            (SELECT following.lane, following.account_id
+             FROM sharer CROSS JOIN LATERAL (
+                 SELECT lane, account_id FROM task
+                 WHERE state = 'waiting'
+                     AND (task.lane, task.account_id) > (sharer.lane, sharer.account_id)
+                 ORDER BY lane, account_id LIMIT 1
+             ) AS following
+             WHERE sharer.lane = room.key)
         )
         SELECT mine.id, sharer.account_id FROM sharer CROSS JOIN LATERAL (
             SELECT id, priority, run_at,
-                row_number() OVER (ORDER BY priority, run_at) + (
-                    SELECT count(*) FROM task
-                    WHERE lane = room.key AND account_id = sharer.account_id
-                        AND state IN ('admitted', 'running')
-                ) AS turn
+                row_number() OVER (ORDER BY priority, run_at) + coalesce((
+                    SELECT tasks FROM busy
+                    WHERE busy.lane = room.key AND busy.account_id = sharer.account_id
+                ), 0) AS turn
             FROM (
                 SELECT id, priority, run_at FROM task
-                WHERE lane = room.key AND account_id = sharer.account_id AND state = 'waiting'
-                ORDER BY priority, run_at
+                WHERE state = 'waiting'
+                    AND (task.lane, task.account_id) >= (room.key, sharer.account_id)
+                    AND (task.lane, task.account_id) <= (room.key, sharer.account_id)
+                ORDER BY lane, account_id, priority, run_at
                 LIMIT CASE WHEN room.gap_s > 0 THEN least(greatest(room.free, 0), 1)
                     ELSE least(greatest(room.free, 0), room.most) END
             ) AS next
         ) AS mine
-        WHERE ($7::int[] IS NULL OR sharer.account_id = ANY($7))
+        WHERE sharer.lane = room.key AND ($6::int[] IS NULL OR sharer.account_id = ANY($6))
             AND NOT EXISTS (SELECT FROM capped WHERE capped.id = sharer.account_id AND free <= 0)
         ORDER BY mine.priority, mine.turn, mine.run_at
         LIMIT CASE WHEN room.gap_s > 0 THEN least(greatest(room.free, 0), 1)
@@ -208,8 +248,8 @@ WITH room AS MATERIALIZED (
     -- The order of the lanes; sorting here would look into all of them for every free place.
     LIMIT $2
 ), fair AS (
-    SELECT id, key FROM (
-        SELECT head.id, head.key, capped.free,
+    SELECT id, open FROM (
+        SELECT head.id, head.open, capped.free,
             CASE WHEN capped.free IS NOT NULL
                 THEN row_number() OVER (PARTITION BY head.account_id) END AS place
         FROM head LEFT JOIN capped ON capped.id = head.account_id
@@ -217,11 +257,22 @@ WITH room AS MATERIALIZED (
     WHERE (place <= free) IS NOT FALSE
 ), mine AS (
     -- Whoever holds lanes waits for no task: outcomes hold tasks and wait for lanes.
-    SELECT task.id FROM task JOIN fair USING (id)
-    WHERE task.state = 'waiting' FOR NO KEY UPDATE OF task SKIP LOCKED
+    -- As text, the state leaves the primary key as the only way to them.
+    SELECT task.id, task.priority, fair.open AND task.priority > 0 AND task.attempt = 0 AS fit
+    FROM task JOIN fair USING (id)
+    WHERE task.state::text = 'waiting' FOR NO KEY UPDATE OF task SKIP LOCKED
+), seated AS (
+    SELECT id, fit AND row_number() OVER (PARTITION BY fit ORDER BY priority)
+        <= least($8::int, ceil($9::double precision * count(*) OVER () + $10::double precision))
+        AS own
+    FROM mine
 ), admitted AS (
-    UPDATE task SET state = 'admitted', modified_at = now() FROM mine WHERE task.id = mine.id
-    RETURNING task.id, task.lane, task.priority
+    UPDATE task SET state = CASE WHEN own THEN 'running' ELSE 'admitted' END::task_state,
+        attempt = task.attempt + own::int, worker = CASE WHEN own THEN $7 ELSE task.worker END,
+        started_at = CASE WHEN own THEN clock_timestamp() ELSE task.started_at END,
+        modified_at = clock_timestamp()
+    FROM seated WHERE task.id = seated.id
+    RETURNING task.*, seated.own
 ), served AS (
     SELECT room.key, count(head.id) AS found, count(admitted.id) AS taken, room.free, room.gap_s
     FROM room LEFT JOIN head USING (key) LEFT JOIN admitted ON admitted.id = head.id
@@ -235,17 +286,29 @@ WITH room AS MATERIALIZED (
         WHEN served.found > 0 THEN now()
         -- Nobody who waits there may have more just now.
         WHEN (SELECT count(*) FROM head) < $2 AND EXISTS (
-            SELECT FROM task JOIN capped ON capped.id = task.account_id AND capped.free <= 0
-            WHERE task.lane = lane.key AND task.state = 'waiting'
+            SELECT FROM capped CROSS JOIN LATERAL (
+                SELECT FROM task
+                WHERE state = 'waiting'
+                    AND (task.lane, task.account_id) >= (lane.key, capped.id)
+                    AND (task.lane, task.account_id) <= (lane.key, capped.id)
+                ORDER BY task.lane, task.account_id LIMIT 1
+            ) AS held_back
+            WHERE capped.free <= 0
         ) THEN now() + interval '1 second'
         -- Nothing was there to take: idle, unless the room of this round ran out first.
-        WHEN $7 IS NULL AND (SELECT count(*) FROM head) < $2 THEN 'infinity'::timestamptz
+        WHEN $6 IS NULL AND (SELECT count(*) FROM head) < $2 THEN 'infinity'::timestamptz
         -- It keeps its place among those that wait.
         ELSE least(lane.next_at, now())
     END
     FROM served WHERE lane.key = served.key
 )
-SELECT id, priority FROM admitted ORDER BY priority;
+SELECT admitted.id, own, account_id, account.name AS account, kind, api, state::text,
+    CASE WHEN own THEN input END AS input, CASE WHEN own THEN request END AS request, attempt,
+    failures, losses, admitted.created_at, modified_at, started_at, deadline_s, status_code,
+    failure_code, failure_message, result_address, result_expired, listed, lane, priority,
+    CASE WHEN own THEN delivery END AS delivery, parent_id, group_id,
+    NULL::timestamptz AS retry_at, 0::double precision AS gap_s, 0::double precision AS wait_s
+FROM admitted JOIN account ON account.id = admitted.account_id ORDER BY priority;
 
 -- name: promote_delayed
 -- Delayed tasks whose time has come start to wait; a slice per call.

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver, AsyncpgPoolDriver
 from pgqueuer.adapters.persistence.qb import (
     QueryBuilderEnvironment,
@@ -33,6 +34,20 @@ own, so that receivers that hang hold up no page."""
 CHANNEL = "windlass_queue"
 """Where the queue says that it changed."""
 _UNLIMITED = EntrypointExecutionParameter(concurrency_limit=0)
+
+_WAITS = "waiting"
+"""Our notice that rows wait for a worker. The library tells of all that is inserted."""
+
+# Its own statement cannot insert what is taken already, and writes to the log that we discard.
+_ENQUEUE = """
+INSERT INTO pgqueuer (priority, entrypoint, payload, status, queue_manager_id)
+SELECT priority, entrypoint, payload,
+    CASE WHEN own THEN 'picked' ELSE 'queued' END::pgqueuer_status,
+    CASE WHEN own THEN $5::uuid END
+FROM unnest($1::int[], $2::text[], $3::bytea[], $4::boolean[])
+    AS new (priority, entrypoint, payload, own)
+RETURNING pgqueuer.*, CASE WHEN status = 'queued' THEN pg_notify($6, $7) END AS told
+"""
 
 # Explicit values: PGQUEUER_* variables of the surroundings must not move our tables.
 _SETTINGS = DBSettings(
@@ -110,18 +125,39 @@ class Leases:
         await self._queries.log_jobs([(job, "canceled", None)])
 
 
+class Entry(msgspec.Struct, frozen=True):
+    """An admitted task for the queue: its pool, its rank (smaller first), and whether the worker
+    that admits it has taken it (own)."""
+
+    task_id: UUID
+    pool: str
+    rank: int
+    own: bool = False
+
+
 def brings(notice: str) -> bool:
-    """Whether a notice of the queue may mean work: rows that go are told of, too."""
-    return '"delete"' not in notice
+    """Whether a notice of the queue may mean work: rows that go, or are taken already, are told of,
+    too."""
+    return notice == _WAITS
 
 
-async def enqueue(connection: Any, tasks: Sequence[tuple[UUID, int]], pool: str = TASKS) -> None:
-    """Hands admitted tasks (id, rank: smaller first) to the queue, in our transaction."""
-    await _queries(AsyncpgDriver(connection)).enqueue(
-        [pool] * len(tasks),
-        [task_id.bytes for task_id, _ in tasks],
-        [-rank for _, rank in tasks],
+async def enqueue(
+    connection: Any, entries: Sequence[Entry], holder: UUID | None = None
+) -> dict[UUID, Job]:
+    """Hands admitted tasks to the queue, in our transaction; the rows of those that are `holder`'s
+    own, by task."""
+    rows = await connection.fetch(
+        _ENQUEUE,
+        [-entry.rank for entry in entries],
+        [entry.pool for entry in entries],
+        [entry.task_id.bytes for entry in entries],
+        [entry.own for entry in entries],
+        holder,
+        CHANNEL,
+        _WAITS,
     )
+    taken = [Job.model_validate(dict(row)) for row in rows if row["queue_manager_id"] is not None]
+    return {UUID(bytes=job.payload): job for job in taken}
 
 
 async def complete(connection: Any, jobs: Sequence[Job]) -> None:

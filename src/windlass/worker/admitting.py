@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from windlass.storage.admission import LANES_PER_ROUND, Admission
+from windlass.storage.admission import LANES_PER_ROUND, Admission, Slots
 from windlass.storage.database import CONNECTION_ERRORS
 
 log = structlog.get_logger(__name__)
@@ -38,13 +38,13 @@ class Admitting:
         """There may be something to admit that no attempt has told of."""
         self._wake.set()
 
-    async def keep_admitting(self) -> None:
-        """Waits for room, for a due lane or for a due task, whichever comes first."""
+    async def keep_admitting(self, slots: Slots) -> None:
+        """Fills `slots`: waits for room, for a due lane or for a due task."""
         loop = asyncio.get_running_loop()
         while True:
             wait_s, started = ADMIT_FLOOR_S, loop.time()
             try:
-                wait_s = await self._round()
+                wait_s = await self._round(slots)
             except CONNECTION_ERRORS as error:
                 log.warning("admission_deferred", reason=repr(error))
             try:
@@ -56,15 +56,15 @@ class Admitting:
             await asyncio.sleep(max(started + _ADMIT_PACE_S - loop.time(), 0))
             self._wake.clear()
 
-    async def _round(self) -> float:
+    async def _round(self, slots: Slots) -> float:
         """Admits while there is room; seconds until another round is worth it."""
         freed, self._freed = self._freed, set()
         refilled, self._refilled = self._refilled, set()
         if refilled:
             await self._admission.arm(list(refilled))
-        done = await self._admission.admit(list(freed))
+        done = await self._admission.admit(list(freed), slots)
         while done.admitted >= LANES_PER_ROUND:
-            done = await self._admission.admit()
+            done = await self._admission.admit(slots=slots)
         if done.next_in_s is None:
             return ADMIT_FLOOR_S
         # A lane that is due but gave nothing is being served by another process.

@@ -70,9 +70,10 @@ class Attempts:
         self._suspect: UUID | None = None
         self.running: dict[UUID, tuple[asyncio.Task[None], Job]] = {}
 
-    def start(self, task_id: UUID, job: Job) -> asyncio.Task[None]:
-        """Starts an attempt, which is one of `running` until it ends. It raises nothing."""
-        attempt = asyncio.create_task(self._attempt(job), name=f"task {task_id}")
+    def start(self, task_id: UUID, job: Job, task: Task | None = None) -> asyncio.Task[None]:
+        """Starts an attempt, which is one of `running` until it ends; `task` if it is claimed
+        already. It raises nothing."""
+        attempt = asyncio.create_task(self._attempt(job, task), name=f"task {task_id}")
         self.running[task_id] = (attempt, job)
         attempt.add_done_callback(lambda _: self.running.pop(task_id))
         return attempt
@@ -106,10 +107,10 @@ class Attempts:
     def _under_way(self) -> int:
         return len(self.running)
 
-    async def _attempt(self, job: Job) -> None:
+    async def _attempt(self, job: Job, task: Task | None) -> None:
         """Claim → handle → store → apply. Whatever goes wrong ends in an outcome or in recovery."""
         try:
-            task = await self._context.tasks.claim(job)
+            task = task or await self._context.tasks.claim(job)
             if task is None:
                 await self._leases.drop(job)
                 return

@@ -74,7 +74,7 @@ class Worker:
         leases = Leases(database.relaxed, manager_id(worker_id), settings.lease)
         self._admitting = Admitting(self._admission)
         self._attempts = Attempts(database, context, leases, self._admitting)
-        self._taking = Taking(settings, leases, self._attempts, self._recover)
+        self._taking = Taking(settings, leases, self._attempts, worker_id, self._recover)
 
     async def run(self, stop: asyncio.Event) -> None:
         """See worker.run."""
@@ -85,7 +85,7 @@ class Worker:
                 group.create_task(loop, name=name)
                 for name, loop in (
                     ("keep", _every(self._settings.lease / 4, self._taking.keep_leases)),
-                    ("admit", self._admitting.keep_admitting()),
+                    ("admit", self._admitting.keep_admitting(self._taking)),
                     ("beat", _every(BEAT_S, self._beat)),
                     ("recover", _every(RECOVER_S, self._recover)),
                     ("move on", _every(RECOVER_S, self._move_on)),
@@ -97,6 +97,7 @@ class Worker:
             consume = group.create_task(self._taking.consume(), name="consume")
             await stop.wait()
             consume.cancel()
+            await self._taking.close()
             await self._attempts.settle()
             for loop in loops:
                 loop.cancel()

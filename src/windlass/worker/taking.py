@@ -6,13 +6,16 @@ One of the worker's loops. What is done with a task is not its concern.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import structlog
 from pgqueuer.domain.models import Job
 
+from windlass.model.task import Task
 from windlass.settings import Settings
+from windlass.storage.admission import Held
 from windlass.storage.database import CONNECTION_ERRORS
 from windlass.storage.queue import DELIVERIES, POOLS, PROMPT, TASKS, Leases, brings
 from windlass.worker.attempts import Attempts
@@ -23,10 +26,12 @@ _DEQUEUE_S = 2.0
 _RECONNECT_S = 0.3
 _TAKE_AT_ONCE = 32
 _TAKE_PACE_S = 0.03
+_CLOSE_S = 5.0
 
 
 class Taking:
-    """Fills the slots of each pool. One per worker.
+    """Fills the slots of each pool, from the queue and with what admission hands over. One per
+    worker.
 
     `recover` puts back into the queue what a crash of the database has taken out of it.
     """
@@ -36,12 +41,17 @@ class Taking:
         settings: Settings,
         leases: Leases,
         attempts: Attempts,
+        worker: str,
         recover: Callable[[], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._leases = leases
         self._attempts = attempts
+        self._worker = worker
         self._recover = recover
+        self._open = True
+        self._filling = asyncio.Lock()
+        """Slots that look free are filled by one at a time."""
         self._wake = asyncio.Event()
         self._more = True
         self._recover_first = True
@@ -75,6 +85,10 @@ class Taking:
         if self._recover_first:  # a crash of the database has emptied the queue
             await self._recover()
             self._recover_first = False
+        async with self._filling:
+            return await self._fill()
+
+    async def _fill(self) -> bool:
         free = self._free()
         self._more = len(free) < len(POOLS)
         # What is taken from all pools at once must fit into each.
@@ -87,11 +101,36 @@ class Taking:
         self._more = more or len(self._free()) < len(POOLS)
         return more
 
+    @asynccontextmanager
+    async def held(self, queued: int) -> AsyncIterator[Held]:
+        """See admission.Slots."""
+        async with self._filling:
+            free = max(self._free().get(TASKS, 0) - queued, 0) if self._open else 0
+            running = len(self._attempts.running) - self._delivering()
+            yield Held(self._worker, self._settings.slots, free, running)
+
+    def start(self, taken: Sequence[tuple[Job, Task]]) -> None:
+        """See admission.Slots."""
+        for job, task in taken:
+            # As below: an attempt that claims it just now, should the queue have been emptied.
+            if task.id not in self._attempts.running:
+                self._start(task.id, job, task)
+
+    async def close(self) -> None:
+        """Takes no more; returns when all that was taken has started."""
+        self._open = False
+        with suppress(TimeoutError):
+            # With the database away it could take a minute; leases end what nobody runs.
+            async with asyncio.timeout(_CLOSE_S), self._filling:
+                pass
+
+    def _delivering(self) -> int:
+        return sum(job.entrypoint == DELIVERIES for _, job in self._attempts.running.values())
+
     def _free(self) -> dict[str, int]:
         """The pools that have free slots, and how many."""
-        settings, running = self._settings, self._attempts.running
-        delivering = sum(job.entrypoint == DELIVERIES for _, job in running.values())
-        left = settings.slots - (len(running) - delivering)
+        settings, delivering = self._settings, self._delivering()
+        left = settings.slots - (len(self._attempts.running) - delivering)
         free = {
             TASKS: left,
             PROMPT: left + settings.prompt_slots,
@@ -110,12 +149,12 @@ class Taking:
                 self._start(task_id, job)
         return len(jobs) == limit
 
-    def _start(self, task_id: UUID, job: Job) -> None:
+    def _start(self, task_id: UUID, job: Job, task: Task | None = None) -> None:
         def ended(_: object) -> None:
             if self._more:
                 self._wake.set()
 
-        self._attempts.start(task_id, job).add_done_callback(ended)
+        self._attempts.start(task_id, job, task).add_done_callback(ended)
 
     async def keep_leases(self) -> None:
         """Says that what was taken is still being worked on."""
