@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from uuid import UUID
 
 import pytest
 from pgqueuer.domain.models import Job
@@ -19,15 +20,16 @@ from tests.support.waiting import eventually_async
 from windlass import worker
 from windlass.model.account import Account
 from windlass.model.page import Failure
-from windlass.model.task import Outcome, Priority, State, Task
+from windlass.model.task import HostSign, Outcome, Priority, State, Task
 from windlass.storage import manager_id
 from windlass.storage.accounts import Accounts
-from windlass.storage.admission import Held
+from windlass.storage.admission import Admission, Held, Round
 from windlass.storage.queue import TASKS, Leases
 
 LANE = "web:site.test:80"
 _HEADS = (
-    "EXECUTE heads(ARRAY[$lane$" + LANE + "$lane$], 8, ARRAY[8], {capped}, NULL, $$w$$, 4, 0.5, 0)"
+    "EXECUTE heads(ARRAY[$lane$" + LANE + "$lane$], 8, ARRAY[8], {capped}, NULL, $$w$$, 4, 0.5, 0,"
+    " ARRAY[]::uuid[])"
 )
 _NONE = "ARRAY[]::int[], ARRAY[]::int[]"
 
@@ -49,8 +51,8 @@ async def test_admission_is_planned_once_and_stays_cheap_when_a_backlog_comes(
     await engine.accept(1)
     async with engine.database.relaxed.acquire() as connection:
         await connection.execute(
-            "PREPARE heads(text[], int, int[], int[], int[], int[], text, int, float8, float8) AS "
-            + engine.database.sql("admit_heads")
+            "PREPARE heads(text[], int, int[], int[], int[], int[], text, int, float8, float8,"
+            " uuid[]) AS " + engine.database.sql("admit_heads")
         )
         for _ in range(8):
             await _blocks(connection, _HEADS.format(capped=_NONE))
@@ -109,8 +111,8 @@ async def test_who_comes_first_is_asked_only_when_accounts_share_the_slots(
 class Slots:
     """The slots of a worker that starts nothing but says what it was given."""
 
-    def __init__(self, free: int, running: int = 0, slots: int = 50) -> None:
-        self._has = Held("worker-1", slots, free, running)
+    def __init__(self, free: int, running: int = 0, settled: tuple[UUID, ...] = ()) -> None:
+        self._has = Held("worker-1", 50, free, running, settled)
         self.queued = 0
         self.taken: list[tuple[Job, Task]] = []
 
@@ -215,6 +217,104 @@ async def test_what_a_lost_answer_took_starts_elsewhere_when_its_lease_ends(
         return [(task.attempt, task.losses) for task in tasks] == [(2, 1)] * 2
 
     await eventually_async(taken_over, "the tasks start again")
+
+
+# ---------------------------------------------------------------- settled
+
+
+async def test_what_asks_no_more_of_its_host_takes_no_place_of_it(engine: Engine) -> None:
+    await engine.accept(6)
+    await engine.database.relaxed.execute("UPDATE lane SET concurrency = 2")
+    first = Slots(free=50)
+    await engine.admission.admit([LANE], first)
+    assert len(first.taken) == 2
+    assert (await engine.admission.admit([LANE], Slots(free=50))).admitted == 0
+    job, task = first.taken[0]
+    settled = Slots(free=50, settled=(task.id,))
+    assert (await engine.admission.admit([LANE], settled)).admitted == 1
+    # It is told of as settled when its outcome has just been applied: its place is not free twice.
+    assert await engine.finish(task, job)
+    assert (await engine.admission.admit([LANE], settled)).admitted == 0
+
+
+class Answering:
+    """A kind whose host answers when it is let go."""
+
+    started: ClassVar[list[UUID]] = []
+    sign = HostSign(answered=True)
+    go = asyncio.Event()
+
+    def __init__(self, *_: object) -> None: ...
+
+    async def handle(self, task: Task) -> Outcome:
+        self.started.append(task.id)
+        await self.go.wait()
+        return Outcome(state=State.SUCCEEDED, host=self.sign)
+
+    def give_up(self, task: Task, outcome: Outcome) -> Outcome:
+        return outcome
+
+    async def aclose(self) -> None: ...
+
+
+@asynccontextmanager
+async def _working(engine: Engine, folder: Path) -> AsyncIterator[None]:
+    await engine.database.execute("forget_worker", "worker-1")
+    settings = replace(SETTINGS, data=folder, host_concurrency=1)
+    stop = asyncio.Event()
+    working = asyncio.create_task(worker.run(settings, engine.database.dsn, "worker-2", stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await working
+
+
+@pytest.mark.parametrize(
+    ("sign", "goes_on"),
+    [
+        (HostSign(answered=True), True),
+        (HostSign(answered=True, refused=True), False),
+        (HostSign(answered=True, strained=True), False),
+        (HostSign(answered=False), False),
+    ],
+)
+async def test_a_host_that_has_answered_is_asked_the_next_before_the_first_is_stored(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: HostSign, goes_on: bool
+) -> None:
+    monkeypatch.setattr("windlass.worker.attempts.KINDS", {"extract": Answering})
+    monkeypatch.setattr(Answering, "started", [])
+    monkeypatch.setattr(Answering, "sign", sign)
+    monkeypatch.setattr(Answering, "go", asyncio.Event())
+    rounds = Counter[str]()
+    admit = Admission.admit
+
+    async def counted(self: Admission, *arguments: Any, **options: Any) -> Round:
+        done = await admit(self, *arguments, **options)
+        rounds["done"] += 1
+        return done
+
+    monkeypatch.setattr(Admission, "admit", counted)
+    await engine.accept(2)
+    async with _working(engine, tmp_path):
+
+        async def started(count: int = 1) -> bool:
+            return len(Answering.started) >= count
+
+        await eventually_async(started, "the first starts")
+        async with engine.database.relaxed.acquire() as connection, connection.transaction():
+            await connection.execute(
+                "SELECT FROM task WHERE id = $1 FOR UPDATE", Answering.started[0]
+            )
+            Answering.go.set()
+            before = rounds["done"]
+
+            async def later() -> bool:
+                return rounds["done"] >= before + 5 or await started(2)
+
+            await eventually_async(later, "admission has looked at it")
+            assert await started(2) is goes_on
+        await eventually_async(lambda: started(2), "the second starts")
 
 
 class Holding:

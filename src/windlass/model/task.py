@@ -184,6 +184,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     visit: Visit | None = None
     host: HostSign | None = None
 
+    @property
+    def calm(self) -> bool:
+        """Whether whoever was asked bore it well, and may be asked the next at once."""
+        sign = self.host
+        if sign is None:
+            return self.healthy is not False
+        return sign.answered and not (sign.refused or sign.strained or sign.quiet_until)
+
 
 class ListPage(msgspec.Struct, frozen=True):
     """One page of a keyset-ordered list, newest first. `next_cursor` None at the end."""

@@ -55,12 +55,14 @@ class Urgent(msgspec.Struct, frozen=True):
 
 class Held(msgspec.Struct, frozen=True):
     """A worker's slots for tasks: how many it has, how many are free for what it admits itself, and
-    how many tasks it has under way."""
+    how many tasks it has under way. `settled` are those of them that ask no more of their hosts:
+    all that is missing is that their outcomes are applied."""
 
     worker: str
     slots: int
     free: int
     running: int
+    settled: tuple[UUID, ...] = ()
 
 
 class Slots(Protocol):
@@ -77,19 +79,22 @@ class Slots(Protocol):
 
 class _Share(msgspec.Struct, frozen=True):
     """What the worker that admits takes at once: `most` tasks, and of all that are then under way
-    as many as its slots are of all (`part`). It is `behind` by so many tasks before."""
+    as many as its slots are of all (`part`). It is `behind` by so many tasks before. What is
+    `settled` takes no place of its lane."""
 
     worker: str = ""
     most: int = 0
     part: float = 0.0
     behind: float = 0.0
+    settled: tuple[UUID, ...] = ()
 
     @classmethod
     def of(cls, held: Held, row: Any) -> _Share:
         """The share by a row of admission_room."""
         part = min(held.slots / max(row["slots"], 1), 1.0)
         under_way = row["queued"] + row["taken"]
-        return cls(held.worker, held.free, part, part * under_way - held.running)
+        behind = part * under_way - held.running
+        return cls(held.worker, held.free, part, behind, held.settled)
 
 
 class _Ask(msgspec.Struct, frozen=True):
@@ -290,6 +295,7 @@ class Admission:
             share.most,
             share.part,
             share.behind,
+            share.settled,
         )
         entries = [_entry(row, pool, bool(ask.favoured)) for row in rows]
         if not entries:

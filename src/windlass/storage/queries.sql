@@ -188,10 +188,11 @@ WHERE coalesce(own.most, $1::int) IS NOT NULL;
 -- after the lock, or the count would use an older snapshot and over-admit. The accounts $4 may have
 -- no more than $5 of it. $6: of these accounts only. The worker $7 takes some at once, $8 at most and
 -- $9 of all of them, counting what it has ahead of the others (-$10): they start here (own), as
--- claim_tasks would start them, if they never did before and have not to keep to a time.
+-- claim_tasks would start them, if they never did before and have not to keep to a time. $11 run, but
+-- ask no more of their hosts.
 WITH busy AS MATERIALIZED (
     SELECT lane, account_id, count(*) AS tasks FROM task
-    WHERE lane = ANY($1) AND state IN ('admitted', 'running')
+    WHERE lane = ANY($1) AND state IN ('admitted', 'running') AND NOT id = ANY($11::uuid[])
     GROUP BY lane, account_id
 ), room AS MATERIALIZED (
     SELECT lane.key, lane.gap_s, asked.most,

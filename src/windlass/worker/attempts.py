@@ -69,6 +69,8 @@ class Attempts:
         self._cancelled: set[UUID] = set()
         self._suspect: UUID | None = None
         self.running: dict[UUID, tuple[asyncio.Task[None], Job]] = {}
+        self.settled: set[UUID] = set()
+        """Those of them whose outcomes are there, and only to be applied."""
 
     def start(self, task_id: UUID, job: Job, task: Task | None = None) -> asyncio.Task[None]:
         """Starts an attempt, which is one of `running` until it ends; `task` if it is claimed
@@ -121,7 +123,8 @@ class Attempts:
             if outcome is None:
                 await self._leases.drop(job)
                 return
-            await self._finish(task, job, outcome)
+            with self._settling(task, outcome):
+                await self._finish(task, job, outcome)
             seconds = metrics.handler_seconds(task.kind, outcome.state.value)
             seconds.observe(time.perf_counter() - started)
         except CONNECTION_ERRORS as error:
@@ -181,6 +184,19 @@ class Attempts:
         if known.retryable and task.may_fail_again(self._settings.max_attempts):
             return Outcome(state=State.QUEUED, failure=failure, retry_in_s=delay_s)
         return _given_up(kind, task, Outcome(state=State.FAILED, failure=failure))
+
+    @contextmanager
+    def _settling(self, task: Task, outcome: Outcome) -> Iterator[None]:
+        """While an outcome is stored and applied, its host may be asked the next."""
+        if not outcome.calm:
+            yield
+            return
+        self.settled.add(task.id)
+        self._admitting.freed(task.lane, ())
+        try:
+            yield
+        finally:
+            self.settled.discard(task.id)
 
     async def _finish(self, task: Task, job: Job, outcome: Outcome) -> None:
         address = None

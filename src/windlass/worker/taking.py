@@ -107,7 +107,8 @@ class Taking:
         async with self._filling:
             free = max(self._free().get(TASKS, 0) - queued, 0) if self._open else 0
             running = len(self._attempts.running) - self._delivering()
-            yield Held(self._worker, self._settings.slots, free, running)
+            settled = tuple(self._attempts.settled)
+            yield Held(self._worker, self._settings.slots, free, running, settled)
 
     def start(self, taken: Sequence[tuple[Job, Task]]) -> None:
         """See admission.Slots."""
