@@ -129,9 +129,11 @@ class Taking:
         return sum(job.entrypoint == DELIVERIES for _, job in self._attempts.running.values())
 
     def _free(self) -> dict[str, int]:
-        """The pools that have free slots, and how many."""
-        settings, delivering = self._settings, self._delivering()
-        left = settings.slots - (len(self._attempts.running) - delivering)
+        """The pools that have free slots, and how many. What is settled needs none, as long as it
+        is not more than there are slots: the database may be away."""
+        settings, attempts, delivering = self._settings, self._attempts, self._delivering()
+        settled = sum(attempts.running[one][1].entrypoint != DELIVERIES for one in attempts.settled)
+        left = settings.slots - (len(attempts.running) - delivering - min(settled, settings.slots))
         free = {
             TASKS: left,
             PROMPT: left + settings.prompt_slots,
