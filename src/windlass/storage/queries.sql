@@ -116,22 +116,23 @@ WHERE lane.key = locked.key
 WITH alive AS (
     SELECT coalesce(sum(slots), 0) AS task, coalesce(sum(delivery_slots), 0) AS delivery
     FROM worker WHERE seen_at > now() - interval '15 seconds'
-), queued AS (
+), queued AS MATERIALIZED (
     SELECT (SELECT count(*) FROM pgqueuer WHERE status = 'queued' AND entrypoint = 'task') AS task,
         (SELECT count(*) FROM pgqueuer WHERE status = 'queued' AND entrypoint = 'prompt') AS prompt,
         (SELECT count(*) FROM pgqueuer WHERE status = 'queued' AND entrypoint = 'delivery')
             AS delivery
+), waiting AS MATERIALIZED (
+    SELECT (SELECT account_id FROM task WHERE state = 'waiting' ORDER BY account_id LIMIT 1)
+            AS first,
+        (SELECT account_id FROM task WHERE state = 'waiting' ORDER BY account_id DESC LIMIT 1)
+            AS last
 ), sharing AS MATERIALIZED (
     SELECT first IS NOT NULL AND (first <> last OR EXISTS (
         SELECT FROM task
         WHERE state IN ('admitted', 'running') AND kind NOT IN ('upload', 'webhook')
             AND account_id <> first
     )) AS shared
-    FROM (
-        SELECT (SELECT account_id FROM task WHERE state = 'waiting' ORDER BY account_id LIMIT 1),
-            (SELECT account_id FROM task WHERE state = 'waiting'
-             ORDER BY account_id DESC LIMIT 1)
-    ) AS waiting (first, last)
+    FROM waiting
 )
 SELECT pool.name AS pool, greatest(2 * pool.slots - pool.queued, 0)::int AS room,
     (SELECT extract(epoch FROM min(next_at) - now())
@@ -141,7 +142,7 @@ SELECT pool.name AS pool, greatest(2 * pool.slots - pool.queued, 0)::int AS room
         ::double precision AS task_due_s,
     alive.task::int AS slots, (queued.task + queued.prompt)::int AS queued,
     (SELECT count(*) FROM pgqueuer
-     WHERE queue_manager_id IS NOT NULL AND entrypoint IN ('task', 'prompt'))::int AS taken,
+     WHERE status = 'picked' AND entrypoint IN ('task', 'prompt'))::int AS taken,
     sharing.shared
 FROM alive CROSS JOIN queued CROSS JOIN sharing
 CROSS JOIN LATERAL (
