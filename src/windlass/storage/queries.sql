@@ -721,8 +721,11 @@ DELETE FROM worker WHERE seen_at < now() - interval '1 minute';
 
 -- name: release_picked
 -- The queue rows that a dead worker held may be taken at once, without waiting for its lease.
-UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL, updated = now()
-WHERE queue_manager_id = $1 AND status = 'picked';
+WITH released AS (
+    UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL, updated = now()
+    WHERE queue_manager_id = $1 AND status = 'picked' RETURNING id
+)
+SELECT pg_notify('windlass_queue', 'waiting') WHERE EXISTS (SELECT FROM released);
 
 -- name: release_all_picked
 -- The same for every worker: right after our own PostgreSQL has started none can be alive.

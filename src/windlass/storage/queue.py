@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver, AsyncpgPoolDriver
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 from pgqueuer.adapters.persistence.qb import (
     QueryBuilderEnvironment,
     QueryQueueBuilder,
@@ -36,9 +36,9 @@ CHANNEL = "windlass_queue"
 _UNLIMITED = EntrypointExecutionParameter(concurrency_limit=0)
 
 _WAITS = "waiting"
-"""Our notice that rows wait for a worker. The library tells of all that is inserted."""
+"""The notice that rows wait for a worker; release_picked says it, too."""
 
-# Its own statement cannot insert what is taken already, and writes to the log that we discard.
+# The library's own statement cannot insert what is taken already, and writes to its log.
 _ENQUEUE = """
 INSERT INTO pgqueuer (priority, entrypoint, payload, status, queue_manager_id)
 SELECT priority, entrypoint, payload,
@@ -74,6 +74,13 @@ FOR EACH ROW EXECUTE FUNCTION discard_row();
 """
 
 
+# It would tell every worker of every row that comes and goes; we say ourselves when one waits.
+_NO_TRIGGER = "DROP TRIGGER tg_pgqueuer_changed ON pgqueuer"
+
+# The library's own statement for this writes to the log.
+_COMPLETE = "DELETE FROM pgqueuer WHERE id = ANY($1::bigint[])"
+
+
 def _builders() -> dict[str, Any]:
     return {
         "qbe": QueryBuilderEnvironment(_SETTINGS),
@@ -92,6 +99,7 @@ async def install(connection: asyncpg.Connection) -> None:
     await connection.execute(environment.build_install_query(create_schema=False))
     await connection.execute(environment.build_optimize_autovacuum_query())
     await connection.execute(_DISCARD_LOG)
+    await connection.execute(_NO_TRIGGER)
 
 
 class Leases:
@@ -102,6 +110,7 @@ class Leases:
     """
 
     def __init__(self, pool: asyncpg.Pool, holder: UUID, lease_s: float) -> None:
+        self._pool = pool
         self._queries = _queries(AsyncpgPoolDriver(pool))
         self._holder = QueueManagerId(holder)
         self._lease = timedelta(seconds=lease_s)
@@ -122,7 +131,7 @@ class Leases:
 
     async def drop(self, job: Job) -> None:
         """Takes out a row whose task had ended before."""
-        await self._queries.log_jobs([(job, "canceled", None)])
+        await complete(self._pool, [job])
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -136,8 +145,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def brings(notice: str) -> bool:
-    """Whether a notice of the queue may mean work: rows that go, or are taken already, are told of,
-    too."""
+    """Whether a notice of the queue means work."""
     return notice == _WAITS
 
 
@@ -162,4 +170,4 @@ async def enqueue(
 
 async def complete(connection: Any, jobs: Sequence[Job]) -> None:
     """Takes finished queue rows out, in the transaction that applies their outcomes."""
-    await _queries(AsyncpgDriver(connection)).log_jobs([(job, "successful", None) for job in jobs])
+    await connection.execute(_COMPLETE, [job.id for job in jobs])
