@@ -327,11 +327,15 @@ SELECT task_group.id, task_group.account_id, account.name AS account, task_group
 FROM task_group JOIN account ON account.id = task_group.account_id
 CROSS JOIN LATERAL (
     SELECT (
-        -- As conditions of the join, the states would have page_taken read for each of the tasks.
-        SELECT count(*) FILTER (WHERE page.state IN ('admitted', 'fetched'))
-        FROM task JOIN page ON page.task_id = task.id
+        -- What turned out to be no page has ended, unless it is still being uploaded.
+        SELECT count(*) FILTER (WHERE CASE WHEN task.state = 'delivering' THEN (
+            SELECT page.state IN ('admitted', 'fetched') FROM page WHERE page.task_id = task.id
+        ) ELSE true END)
+        FROM task
         WHERE task.group_id = task_group.id AND task.finished_at IS NULL
+            AND task.kind = 'crawl_page'
     ) AS pending, (
+        -- As conditions of the join, the states would have page_taken read for each of the tasks.
         SELECT count(*) FILTER (WHERE page.state IN ('admitted', 'fetched'))
         FROM task JOIN page ON page.task_id = task.id
         WHERE task.group_id = task_group.id AND task.state IN ('failed', 'cancelled')
