@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -28,7 +29,7 @@ from windlass.errors import (
 )
 from windlass.kinds import KINDS, Context, Kind
 from windlass.model.page import Failure
-from windlass.model.task import Outcome, State, Task
+from windlass.model.task import Outcome, Priority, State, Task
 from windlass.storage.batcher import Batcher, Linger
 from windlass.storage.database import CONNECTION_ERRORS, Database
 from windlass.storage.lanes import patience_of
@@ -42,11 +43,24 @@ _FULL_RETRY_S = 15.0
 _UNKNOWN_RETRY_S = 30.0
 _HANGS_S = 5.0
 _DRAIN_S = 10.0
+_LINGER_S = 0.01
+"""How long results wait to be stored together while there is load."""
 _SUSPECT_LOSSES = 2
 """Losses from which a task may be what kills workers: two such do not run side by side, lest the
 innocent fail with the guilty."""
 _SUSPECT_RETRY_S = 1.0
 _LATER = Outcome(state=State.QUEUED, retry_in_s=_SUSPECT_RETRY_S, counts=False)
+
+
+class _Result(NamedTuple):
+    """What is to be stored, and whether somebody waits for it."""
+
+    content: bytes
+    awaited: bool
+
+
+def _is_awaited(result: _Result) -> bool:
+    return result.awaited
 
 
 class Attempts:
@@ -62,8 +76,8 @@ class Attempts:
         self._outcomes = Outcomes(
             database, patience_of(context.settings), self._under_way, context.crawls.heard
         )
-        self._storing: Batcher[bytes, str] = Batcher(
-            context.blobs.put, limit=64, linger=Linger(0.003, self._under_way)
+        self._storing: Batcher[_Result, str] = Batcher(
+            self._store, limit=64, linger=Linger(_LINGER_S, self._under_way, _is_awaited)
         )
         self._kinds: dict[str, Kind] = {}
         self._cancelled: set[UUID] = set()
@@ -202,7 +216,8 @@ class Attempts:
         address = None
         if outcome.result is not None:
             try:
-                address = await self._storing.call(outcome.result)
+                awaited = task.priority == Priority.INTERACTIVE
+                address = await self._storing.call(_Result(outcome.result, awaited))
             except (StorageFull, ResultsUnavailable, OSError) as error:
                 known = error if isinstance(error, WindlassError) else EngineError()
                 event = "storage_failed" if known is not error else known.code
@@ -222,6 +237,9 @@ class Attempts:
         if outcome.state == State.QUEUED and not outcome.retry_in_s:
             refilled += (task.lane,)
         self._admitting.freed(task.lane, refilled)
+
+    async def _store(self, results: Sequence[_Result]) -> Sequence[str]:
+        return await self._context.blobs.put([result.content for result in results])
 
     def _kind(self, name: str) -> Kind:
         if name not in self._kinds:
