@@ -38,6 +38,8 @@ _HIDDEN = (
     # Columns of line numbers beside code.
     "td.linenos,td.lineno,td.gutter,td.rouge-gutter"
 )
+# All that `_HIDDEN` may mean has one of these. Each is one quick pass, a list of selectors is not.
+_MAY_BE_HIDDEN = ("[hidden]", '[style*="none" i]', "td[class]")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _SELF_LINKS = frozenset({"¶", "#", "§", "🔗", "⚓", "\uf0c1", "permalink", "link"})
 _EMPHATIC = frozenset({"b", "strong", "em", "i"})
@@ -62,7 +64,7 @@ def clean(document: turbohtml.Document, found: Found) -> None:
     for tag in _UNSEEN:
         for element in found.get(tag, ()):
             element.decompose()
-    for element in document.select(_HIDDEN):
+    for element in _hidden(document):
         item = element.parent
         element.decompose()
         if isinstance(item, Element) and item.tag == "li" and not _says_something(item):
@@ -72,6 +74,12 @@ def clean(document: turbohtml.Document, found: Found) -> None:
             _drop_permalinks(element)
     for table in reversed(found.get("table", ())):  # inner before outer
         shape_table(table)
+
+
+def _hidden(document: turbohtml.Document) -> list[Element]:
+    if any(document.select_one(one) is not None for one in _MAY_BE_HIDDEN):
+        return document.select(_HIDDEN)
+    return []
 
 
 def shape(found: Found) -> None:
