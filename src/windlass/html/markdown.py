@@ -35,9 +35,10 @@ def render(node: turbohtml.Node) -> str:
             text = text.replace(_SPACE, "\u00a0")
     if "\n\n\n" in text:
         text = _without_gaps(text)
-    for tag, mark in RAW_TAGS.items():
-        if mark in text:
-            text = text.replace(mark, tag)
+    if not text.isascii():
+        for tag, mark in RAW_TAGS.items():
+            if mark in text:
+                text = text.replace(mark, tag)
     return text
 
 
