@@ -19,6 +19,7 @@ from collections.abc import Callable
 from importlib import import_module
 from io import BufferedReader
 from pathlib import Path
+from typing import cast
 
 from windlass.html.frames import FAILED, READY, REPLY, REQUEST, RETIRE, Terms
 
@@ -46,7 +47,7 @@ def serve(terms: Terms) -> None:
     _confine(terms.memory)
     with socket.socket(fileno=terms.link) as link, link.makefile("rb", _READ_AT_ONCE) as stream:
         link.sendall(REPLY.pack(0, READY))
-        _answer(link, stream, read, _Wear(terms.pages, terms.growth))
+        _answer(link, cast(BufferedReader, stream), read, _Wear(terms.pages, terms.growth))
 
 
 def _answer(link: socket.socket, stream: BufferedReader, read: Read, wear: _Wear) -> None:

@@ -41,8 +41,7 @@ def shape_table(table: Element) -> None:
     if not tags.isdisjoint(_CELL_BLOCKS):
         for row in cells:
             for cell in row:
-                if cell.find() is not None:
-                    _one_line(cell)
+                _one_line(cell)
 
 
 def _is_uneven(cells: list[list[Element]]) -> bool:
@@ -153,7 +152,7 @@ def _span(cell: Element, name: str, most: int) -> int:
 
 def _one_line(cell: Element) -> None:
     """Puts <br> where blocks of a cell begin and end; a pipe table has no other line break."""
-    blocks = list(cell.iter_elements(_CELL_BLOCKS))
+    blocks = list(cell.iter_elements(_CELL_BLOCKS)) if cell.find() is not None else None
     if not blocks:
         return
     for block in blocks:
