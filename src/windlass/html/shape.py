@@ -43,7 +43,9 @@ _MAY_BE_HIDDEN = ("[hidden]", '[style*="none" i]', "td[class]")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _SELF_LINKS = frozenset({"¶", "#", "§", "🔗", "⚓", "\uf0c1", "permalink", "link"})
 _EMPHATIC = frozenset({"b", "strong", "em", "i"})
-_BLOCKS = "p,div,ul,ol,dl,table,pre,blockquote,section,article,h1,h2,h3,h4,h5,h6"
+_BLOCKS = frozenset(
+    {"p", "div", "ul", "ol", "dl", "table", "pre", "blockquote", "section", "article", *_HEADINGS}
+)
 
 
 Found = Mapping[str, list[Element]]
@@ -124,7 +126,7 @@ def _shape_links(links: Iterable[Element]) -> None:
             continue
         if target[:11].lower() == "javascript:" or not _named(link):
             del link.attrs["href"]
-        elif (heading := link.find(list(_HEADINGS))) is not None:
+        elif link.find() is not None and (heading := link.find(list(_HEADINGS))) is not None:
             _link_heading_instead(link, heading, target)
 
 
@@ -261,7 +263,7 @@ def _may_be_bold(term: Element) -> bool:
     if isinstance(only, Element) and only.tag in _EMPHATIC:
         return False
     text = term.text.strip()
-    if not text or term.select_one(_BLOCKS) is not None:
+    if not text or next(term.iter_elements(_BLOCKS), None) is not None:
         return False
     link = term.find("a")
     return link is None or link.text.strip() != text
