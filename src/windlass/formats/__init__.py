@@ -69,6 +69,7 @@ FORMATS: Registry[Format] = Registry(
         "links": "windlass.formats.links:LINKS",
         "outline": "windlass.formats.outline:OUTLINE",
         "sighting": "windlass.formats.outline:SIGHTING",
+        "survey": "windlass.formats.outline:SURVEY",
         "text": "windlass.formats.text:TEXT",
         "plain_text": "windlass.formats.text:TEXT",
         "markdown": "windlass.formats.markdown:MARKDOWN",

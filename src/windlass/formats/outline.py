@@ -19,9 +19,19 @@ OUTLINE = DocumentFormat("outline", "tree", outline_of)
 
 
 def sighting_of(document: Document, wish: Wish, warnings: list[str]) -> Sighting:
-    """What a crawl wants of a page; of other files the text alone, if they have any."""
+    """What a crawl wants of a page, without the words of its links; of other files the text alone,
+    if they have any."""
+    return _sighting(document, words=False)
+
+
+def survey_of(document: Document, wish: Wish, warnings: list[str]) -> Sighting:
+    """The same with the words of the links, for maps."""
+    return _sighting(document, words=True)
+
+
+def _sighting(document: Document, *, words: bool) -> Sighting:
     if document.kind.markup:
-        outline = document.tree.outline()
+        outline = document.tree.outline(words=words)
         text = f"{outline.title}\n{document.tree.strings()}"
         return Sighting(outline, fingerprint(text, document.url))
     if document.kind is Kind.BINARY:
@@ -30,3 +40,4 @@ def sighting_of(document: Document, wish: Wish, warnings: list[str]) -> Sighting
 
 
 SIGHTING = DocumentFormat("sighting", "tree", sighting_of)
+SURVEY = DocumentFormat("survey", "tree", survey_of)

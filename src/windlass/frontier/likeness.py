@@ -8,16 +8,19 @@ lines among a hundred of menu, and a sample would miss them.
 from __future__ import annotations
 
 import re
+import string
 from array import array
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import blake2b
-from itertools import chain
+from math import isqrt
 from zlib import crc32
 
 from windlass.model.visit import Fingerprint
 
 DIGEST_BYTES = 16
 
+_MIN_UNIT = 3
 _MAX_UNIT = 160
 _MAX_UNITS = 1024
 _SKETCHED = 64
@@ -25,7 +28,11 @@ _CLEARLY = 5
 
 # Digits say nothing: a counter, a date and a price change where nothing else does.
 _DIGITS = b"0123456789"
-_ENDS = bytes.maketrans(b".!?\t\r", b"\n\n\n\n\n")
+_MASK = bytes.maketrans(_DIGITS, b"0" * 10)
+# Capitals say as little, and what ends a sentence ends a unit.
+_ENDS = bytes.maketrans(
+    b".!?\t\r" + string.ascii_uppercase.encode(), b"\n\n\n\n\n" + string.ascii_lowercase.encode()
+)
 _IN_URL = re.compile(r"[/?&=;]")
 _DRAWN = re.compile(r"(?=.*\d).{6,}")
 
@@ -39,32 +46,75 @@ def fingerprint(text: str, url: str) -> Fingerprint:
         if _DRAWN.match(part):
             text = text.replace(part, "")
     raw = text.encode("utf-8", "surrogatepass")
-    raw_lines = raw.lower().translate(_ENDS)
-    lines = set(raw_lines.translate(None, _DIGITS).split(b"\n"))
-    units = [line for line in lines if 2 < len(line) <= _MAX_UNIT]
-    units += _cut([line for line in lines if len(line) > _MAX_UNIT])
-    sizes, hashes = list(map(len, units)), list(map(crc32, units))
-    size = sum(sizes)
+    lines = set(raw.translate(_ENDS).split(b"\n"))
+    # Most lines have no digits: they are hashed once, for the units and for the sketch.
+    numbered = set(_numbered(b"\n".join(lines)))
+    plain = sorted(lines - numbered, key=len)
+    sizes, hashes = _measured(plain)
+    first, last = bisect_right(sizes, _MIN_UNIT - 1), bisect_right(sizes, _MAX_UNIT)
+    bare = {line.translate(None, _DIGITS) for line in numbered}.difference(plain)
+    more_sizes, more_hashes = _measured(_units_of([*bare, *plain[last:]]))
+    units = (sizes[first:last] + more_sizes, hashes[first:last] + more_hashes)
+    size = sum(units[0])
     # A sum is the same in any order, and needs no sorting.
-    whole = (sum(hashes) << 24 ^ size) & 0xFFFF_FFFF_FFFF_FFFF
-    written = set(raw_lines.split(b"\n"))
+    whole = (sum(units[1]) << 24 ^ size) & 0xFFFF_FFFF_FFFF_FFFF
+    more_sizes, more_hashes = _measured(numbered)
     return Fingerprint(
         digest=blake2b(raw, digest_size=DIGEST_BYTES).digest(),
         likeness=whole - (1 << 63),
         size=size,
-        units=_packed(sizes, hashes, _MAX_UNITS),
-        sketch=_packed(list(map(len, written)), list(map(crc32, written)), _SKETCHED),
+        units=_packed(*units, _MAX_UNITS),
+        sketch=_packed(sizes + more_sizes, hashes + more_hashes, _SKETCHED),
     )
+
+
+def _numbered(text: bytes) -> Iterator[bytes]:
+    """The lines with digits."""
+    masked = text.translate(_MASK)  # one byte is found faster than one of ten
+    end = 0
+    while (digit := masked.find(b"0", end)) >= 0:
+        start = masked.rfind(b"\n", end, digit) + 1 or end
+        end = masked.find(b"\n", digit)
+        if end < 0:
+            end = len(text)
+        yield text[start:end]
+
+
+def _measured(lines: Collection[bytes]) -> tuple[list[int], list[int]]:
+    """Sizes and hashes of lines."""
+    return list(map(len, lines)), list(map(crc32, lines))
+
+
+def _units_of(lines: Sequence[bytes]) -> list[bytes]:
+    """What of these lines counts: nothing tiny, long ones in parts."""
+    whole = [line for line in lines if _MIN_UNIT <= len(line) <= _MAX_UNIT]
+    parts = {
+        line[start : start + _MAX_UNIT]
+        for line in lines
+        if len(line) > _MAX_UNIT
+        for start in range(0, len(line), _MAX_UNIT)
+    }
+    return [*whole, *parts]
 
 
 def _packed(sizes: list[int], hashes: list[int], most: int) -> bytes:
     """Size and hash of units in turns, as array("I"): of the `most` with the smallest hashes."""
-    pairs = zip(sizes, hashes, strict=True)
     if len(hashes) > most:
-        largest = sorted(hashes)[most - 1]
-        kept = [pair for pair in pairs if pair[1] <= largest]
-        return array("I", chain.from_iterable(kept[:most])).tobytes()
-    return array("I", chain.from_iterable(pairs)).tobytes()
+        hashes, sizes = map(list, zip(*_smallest(hashes, sizes, most), strict=True))
+    values = [0] * (2 * len(hashes))
+    values[::2] = sizes
+    values[1::2] = hashes
+    return array("I", values).tobytes()
+
+
+def _smallest(hashes: list[int], sizes: list[int], most: int) -> list[tuple[int, int]]:
+    """The `most` smallest hashes with their sizes. They are spread evenly: only those below a limit
+    that almost always leaves enough are sorted."""
+    limit = (most + 4 * isqrt(most) << 32) // len(hashes)
+    found = [pair for pair in zip(hashes, sizes, strict=True) if pair[0] < limit]
+    if len(found) < most:
+        found = list(zip(hashes, sizes, strict=True))
+    return sorted(found)[:most]
 
 
 def is_unlike(sketch: bytes, other: bytes) -> bool:
@@ -83,15 +133,6 @@ def is_unlike(sketch: bytes, other: bytes) -> bool:
 def _pairs(packed: bytes) -> list[tuple[int, int]]:
     values = array("I", packed)
     return list(zip(values[::2], values[1::2], strict=True))
-
-
-def _cut(lines: Iterable[bytes]) -> set[bytes]:
-    """The parts of lines that are too long to be one unit."""
-    return {
-        line[start : start + _MAX_UNIT]
-        for line in lines
-        for start in range(0, len(line), _MAX_UNIT)
-    }
 
 
 # A memory is b"", then the hashes of up to _EXACT units, then a field of bits, one for each unit's

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from importlib import import_module
 from io import BufferedReader
 from pathlib import Path
+from typing import cast
 
 from windlass.html.frames import FAILED, READY, REPLY, REQUEST, RETIRE, Terms
 
@@ -26,6 +27,8 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _LARGE_PAGE = 1_000_000
 _LOOK_EVERY = 64
+_READ_AT_ONCE = 262_144
+"""Bytes: most requests come whole, with those sent ahead, in one call of the system."""
 
 Read = Callable[[bytes], bytes]
 
@@ -42,9 +45,9 @@ def serve(terms: Terms) -> None:
     read: Read = getattr(import_module(module), attribute)
     gc.freeze()  # what is loaded by now stays: no collection needs to look at it
     _confine(terms.memory)
-    with socket.socket(fileno=terms.link) as link, link.makefile("rb") as stream:
+    with socket.socket(fileno=terms.link) as link, link.makefile("rb", _READ_AT_ONCE) as stream:
         link.sendall(REPLY.pack(0, READY))
-        _answer(link, stream, read, _Wear(terms.pages, terms.growth))
+        _answer(link, cast(BufferedReader, stream), read, _Wear(terms.pages, terms.growth))
 
 
 def _answer(link: socket.socket, stream: BufferedReader, read: Read, wear: _Wear) -> None:

@@ -10,10 +10,10 @@ RAW_TAGS = {"<sup>": "\ufdd0", "</sup>": "\ufdd1", "<sub>": "\ufdd2", "</sub>": 
 """What shape.py writes for tags that Markdown has no form for: Unicode's noncharacters, which the
 renderer does not escape. (A converter per tag makes it fall back to HTML for emphasis as well.)"""
 
-# The lookbehind stands last so that the search can start from the literal.
+# The lookbehinds stand behind the literals, from which a search can start: it is ten times as fast.
 _INSIDE_A_WORD = re.compile(r"\\_(?<=[^\W_]\\_)(?=[^\W_])")
 # Neither a list item nor anything else: a marker has white space behind it.
-_DECIMAL = re.compile(r"(?<=[0-9])\\(?=\.[^\s\\])")
+_DECIMAL = re.compile(r"\\\.(?<=[0-9]\\\.)(?=[^\s\\])")
 _SPACE = "&#160;"
 _GAP = re.compile(r"\n{3,}")
 _FENCED = re.compile(
@@ -30,14 +30,15 @@ def render(node: turbohtml.Node) -> str:
         if "\\_" not in said:
             text = _INSIDE_A_WORD.sub("_", text)
         if "\\." not in said:
-            text = _DECIMAL.sub("", text)
+            text = _DECIMAL.sub(".", text)
         if _SPACE not in said:
             text = text.replace(_SPACE, "\u00a0")
     if "\n\n\n" in text:
         text = _without_gaps(text)
-    for tag, mark in RAW_TAGS.items():
-        if mark in text:
-            text = text.replace(mark, tag)
+    if not text.isascii():
+        for tag, mark in RAW_TAGS.items():
+            if mark in text:
+                text = text.replace(mark, tag)
     return text
 
 

@@ -24,11 +24,10 @@ _ASKING = re.compile(r"(?<![\w-])(?:noindex|nofollow|none)(?![\w-])")
 Linking = Iterable[tuple[str, Iterable[Element]]]
 
 
-def outline_of(document: turbohtml.Document, resolver: Resolver, linking: Linking) -> Outline:
-    """The outline of a page whose `linking` elements have been made absolute.
-
-    `linking` names the attribute and the elements that lead somewhere by it.
-    """
+def outline_of(
+    document: turbohtml.Document, resolver: Resolver, links: tuple[PageLink, ...]
+) -> Outline:
+    """The outline of a page that leads to `links`."""
     head = document.find("head")
     found = list(head.iter_elements(("title", "meta", "link"))) if head is not None else []
     metas = dict(_metas(found))
@@ -38,7 +37,7 @@ def outline_of(document: turbohtml.Document, resolver: Resolver, linking: Linkin
         canonicals=tuple(_canonicals(found, resolver)),
         refresh=_refresh(found, resolver),
         robots=tuple(_robots(found)),
-        links=tuple(_links(linking)),
+        links=links,
     )
 
 
@@ -57,7 +56,7 @@ def _metas(head: Iterable[Element]) -> Iterator[tuple[str, str]]:
 def _canonicals(head: Iterable[Element], resolver: Resolver) -> Iterator[str]:
     seen: set[str] = set()
     for one in head:
-        if one.tag != "link" or "canonical" not in _words(one.attr("rel")):
+        if one.tag != "link" or "canonical" not in words_of(one.attr("rel")):
             continue
         reference = one.attr("href")
         page = resolver(reference).page if reference else ""
@@ -86,20 +85,18 @@ def _robots(head: Iterable[Element]) -> list[tuple[str, str]]:
     return asked[:MAX_SAID]
 
 
-def _links(linking: Linking) -> Iterator[PageLink]:
-    followed: dict[str, bool] = {}
+def texts_of(linking: Linking) -> dict[str, str]:
+    """The first that a link to a page shows, by the page's URL.
+
+    `linking` names the attribute and the elements that lead somewhere by it, made absolute.
+    """
     texts: dict[str, str] = {}
     for attribute, elements in linking:
         for one in elements:
             url = (one.attr(attribute) or "").partition("#")[0]
-            if not url.startswith(("http:", "https:")):
-                continue
-            follow = "nofollow" not in _words(one.attr("rel"))
-            followed[url] = followed.get(url, False) or follow
-            if not texts.get(url):
+            if url and not texts.get(url):
                 texts[url] = _text(one)
-    for url, follow in followed.items():
-        yield PageLink(url, not follow, texts[url])
+    return texts
 
 
 def _text(link: Element) -> str:
@@ -113,7 +110,8 @@ def _text(link: Element) -> str:
     return shown
 
 
-def _words(value: str | None) -> list[str]:
+def words_of(value: str | None) -> list[str]:
+    """What an attribute lists, in lower case."""
     return value.lower().split() if value else []
 
 

@@ -38,10 +38,14 @@ _HIDDEN = (
     # Columns of line numbers beside code.
     "td.linenos,td.lineno,td.gutter,td.rouge-gutter"
 )
+# All that `_HIDDEN` may mean has one of these. Each is one quick pass, a list of selectors is not.
+_MAY_BE_HIDDEN = ("[hidden]", '[style*="none" i]', "td[class]")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _SELF_LINKS = frozenset({"¶", "#", "§", "🔗", "⚓", "\uf0c1", "permalink", "link"})
 _EMPHATIC = frozenset({"b", "strong", "em", "i"})
-_BLOCKS = "p,div,ul,ol,dl,table,pre,blockquote,section,article,h1,h2,h3,h4,h5,h6"
+_BLOCKS = frozenset(
+    {"p", "div", "ul", "ol", "dl", "table", "pre", "blockquote", "section", "article", *_HEADINGS}
+)
 
 
 Found = Mapping[str, list[Element]]
@@ -62,7 +66,7 @@ def clean(document: turbohtml.Document, found: Found) -> None:
     for tag in _UNSEEN:
         for element in found.get(tag, ()):
             element.decompose()
-    for element in document.select(_HIDDEN):
+    for element in _hidden(document):
         item = element.parent
         element.decompose()
         if isinstance(item, Element) and item.tag == "li" and not _says_something(item):
@@ -72,6 +76,12 @@ def clean(document: turbohtml.Document, found: Found) -> None:
             _drop_permalinks(element)
     for table in reversed(found.get("table", ())):  # inner before outer
         shape_table(table)
+
+
+def _hidden(document: turbohtml.Document) -> list[Element]:
+    if any(document.select_one(one) is not None for one in _MAY_BE_HIDDEN):
+        return document.select(_HIDDEN)
+    return []
 
 
 def shape(found: Found) -> None:
@@ -116,7 +126,7 @@ def _shape_links(links: Iterable[Element]) -> None:
             continue
         if target[:11].lower() == "javascript:" or not _named(link):
             del link.attrs["href"]
-        elif (heading := link.find(list(_HEADINGS))) is not None:
+        elif link.find() is not None and (heading := link.find(list(_HEADINGS))) is not None:
             _link_heading_instead(link, heading, target)
 
 
@@ -253,7 +263,7 @@ def _may_be_bold(term: Element) -> bool:
     if isinstance(only, Element) and only.tag in _EMPHATIC:
         return False
     text = term.text.strip()
-    if not text or term.select_one(_BLOCKS) is not None:
+    if not text or next(term.iter_elements(_BLOCKS), None) is not None:
         return False
     link = term.find("a")
     return link is None or link.text.strip() != text

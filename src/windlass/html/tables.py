@@ -24,6 +24,7 @@ _LINES = frozenset(
 )
 _CELL_BLOCKS = frozenset({"pre", *_ITEMS, *_LINES})
 _ARRANGED = frozenset({"table", "form", *_HEADINGS})
+_TELLING = frozenset({"th", "caption", *_ARRANGED, *_CELL_BLOCKS})
 _UNWRAPPED = ",".join(sorted(_LINES))
 
 
@@ -31,7 +32,7 @@ def shape_table(table: Element) -> None:
     """Makes a table rectangular and its cells one-liners, or dissolves a layout table."""
     rows = _rows(table)
     cells = [_cells(row) for row in rows]
-    tags = {element.tag for element in table.iter_elements()}
+    tags = {element.tag for element in table.iter_elements(_TELLING)}
     if _is_layout(table, tags, cells):
         _dissolve(table, rows, cells)
         return
@@ -46,11 +47,11 @@ def shape_table(table: Element) -> None:
 def _is_uneven(cells: list[list[Element]]) -> bool:
     if len({len(row) for row in cells}) > 1:
         return True
-    return any(
-        cell.attr("colspan") is not None or cell.attr("rowspan") is not None
-        for row in cells
-        for cell in row
-    )
+    for row in cells:
+        for cell in row:
+            if cell.attr("colspan") is not None or cell.attr("rowspan") is not None:
+                return True
+    return False
 
 
 def _rows(table: Element) -> list[Element]:
@@ -107,13 +108,15 @@ def _square(rows: list[Element], cells: list[list[Element]]) -> None:
     for row, members in zip(rows, cells, strict=True):
         column = 0
         for cell in members:
-            column = _skip_covered(covered, column, cell.insert_before)
+            if covered:
+                column = _skip_covered(covered, column, cell.insert_before)
             wide = _span(cell, "colspan", _MOST_COLUMNS)
             tall = _span(cell, "rowspan", len(rows))
             budget -= wide
             if budget < 0:
                 return
-            cell.insert_after(*(Element("td") for _ in range(wide - 1)))
+            if wide > 1:
+                cell.insert_after(*(Element("td") for _ in range(wide - 1)))
             if tall > 1:
                 covered.update(dict.fromkeys(range(column, column + wide), tall - 1))
             column += wide
@@ -149,7 +152,7 @@ def _span(cell: Element, name: str, most: int) -> int:
 
 def _one_line(cell: Element) -> None:
     """Puts <br> where blocks of a cell begin and end; a pipe table has no other line break."""
-    blocks = list(cell.iter_elements(_CELL_BLOCKS))
+    blocks = list(cell.iter_elements(_CELL_BLOCKS)) if cell.find() is not None else None
     if not blocks:
         return
     for block in blocks:

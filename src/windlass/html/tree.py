@@ -17,10 +17,10 @@ from windlass.html import markdown, plain
 from windlass.html.document import Source
 from windlass.html.main_content import choose, keep_only
 from windlass.html.media import Kind
-from windlass.html.outline import outline_of
+from windlass.html.outline import outline_of, texts_of, words_of
 from windlass.html.shape import clean, find, shape
-from windlass.html.urls import Resolver, is_web, resolve
-from windlass.model.outline import Outline
+from windlass.html.urls import Resolver, is_web, page_of, resolve
+from windlass.model.outline import Outline, PageLink
 
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
@@ -32,7 +32,7 @@ class Tree:
         self._origin = origin
         self._main_only = main_only
         self._main: Tree | None = None
-        self._links: list[str] | None = None
+        self._leads: dict[str, bool] | None = None
         self._narrowed = False
         self._parse()
 
@@ -41,16 +41,16 @@ class Tree:
 
         Counts <a>, <area> and <frame>, resolved as a browser does, <base> honoured.
         """
-        if self._links is None:
-            self._links = self._absolutize()
-        return self._links
+        return list(self._resolved())
 
-    def outline(self) -> Outline:
-        """What the page says of itself and where it leads, with the words of the links."""
+    def outline(self, *, words: bool = True) -> Outline:
+        """What the page says of itself and where it leads, with the `words` of the links."""
         if self._cleaned:
             self._parse()
-        self.links()
-        return outline_of(self._document, Resolver(self._base()), self._linking())
+        leads = self._resolved()
+        texts = texts_of(self._linking()) if words else {}
+        links = tuple(PageLink(url, not to, texts.get(url, "")) for url, to in leads.items())
+        return outline_of(self._document, self._resolver, links)
 
     def strings(self) -> str:
         """The visible text, one line for each run of it: the cheapest to compare pages by."""
@@ -93,7 +93,8 @@ class Tree:
                 origin.body, encoding=origin.encoding.name, scripting=True, positions=False
             )
         self._found = find(self._document)
-        self._links = None
+        self._resolver = Resolver(self._base())
+        self._leads = None
         self._cleaned = False
         self._shaped = False
 
@@ -101,7 +102,7 @@ class Tree:
         if self._shaped and not shaped:
             self._parse()
         if not self._cleaned:
-            self.links()
+            self._resolved()
             clean(self._document, self._found)
             self._narrowed = bool(self._main_only) and keep_only(self._document, self._main_only)
             self._cleaned = True
@@ -109,25 +110,17 @@ class Tree:
             shape(self._found)
             self._shaped = True
 
-    def _absolutize(self) -> list[str]:
-        """Makes links and images absolute in the tree and lists where they lead."""
-        leads: dict[str, None] = {}
-        resolver = Resolver(self._base())
-        for name, elements in self._linking():
-            for element in elements:
-                reference = element.attr(name)
-                if reference is None:
-                    continue
-                target, page = resolver(reference)
-                if page:
-                    leads[page] = None
-                if not target:
-                    del element.attrs[name]
-                elif target != reference:
-                    element.attrs[name] = target
-        for image in self._found.get("img", ()):
-            _show(image, resolver)
-        return list(leads)
+    def _resolved(self) -> dict[str, bool]:
+        """Where the page leads, with whether one of its links lets robots follow; from then on
+        links and images are absolute in the tree."""
+        if self._leads is None:
+            leads: dict[str, bool] = {}
+            for name, elements in self._linking():
+                _absolutize(elements, name, self._resolver, leads)
+            for image in self._found.get("img", ()):
+                _show(image, self._resolver)
+            self._leads = leads
+        return self._leads
 
     def _linking(self) -> Iterator[tuple[str, Iterable[turbohtml.Element]]]:
         """Elements that lead somewhere, with the attribute that says where to."""
@@ -139,13 +132,34 @@ class Tree:
 
     def _base(self) -> str:
         """What references are relative to (HTML, section 2.4.1, "document base URL")."""
-        own = resolve(self._origin.url, "") or self._origin.url
+        own = page_of(self._origin.url) or self._origin.url
         for element in self._found.get("base", ()):
             reference = element.attr("href")
             if reference is not None:
                 base = resolve(own, reference)
                 return base if base is not None and is_web(base) else own
         return own
+
+
+def _absolutize(
+    links: Iterable[turbohtml.Element], name: str, resolver: Resolver, leads: dict[str, bool]
+) -> None:
+    """Gives links their whole address, and adds to `leads` where they lead."""
+    for link in links:
+        reference = link.attr(name)
+        if reference is None:
+            continue
+        target, page = resolver(reference)
+        if page:
+            relation = link.attr("rel")
+            if not relation or "nofollow" not in words_of(relation):
+                leads[page] = True
+            else:
+                leads.setdefault(page, False)
+        if not target:
+            del link.attrs[name]
+        elif target != reference:
+            link.attrs[name] = target
 
 
 def _show(image: turbohtml.Element, resolver: Resolver) -> None:
@@ -156,8 +170,9 @@ def _show(image: turbohtml.Element, resolver: Resolver) -> None:
             continue
         if name.endswith("srcset"):
             reference = reference.strip().partition(" ")[0].rstrip(",")
-        if resolver(reference)[1]:
-            image.attrs["src"] = resolver(reference)[0]
+        target = resolver(reference)
+        if target.page:
+            image.attrs["src"] = target.url
             return
     if image.attr("src") is not None:
         del image.attrs["src"]

@@ -12,6 +12,7 @@ _WEB = ("http:", "https:")
 _BARE = re.compile(r"https?:(?!//)", re.IGNORECASE)
 
 _CACHED_LENGTH = 512
+_MOST_KNOWN = 2048
 
 
 def resolve(base: str, reference: str) -> str | None:
@@ -35,12 +36,41 @@ class Target(NamedTuple):
     """The URL without its fragment."""
 
 
-def _target(base: str, reference: str) -> Target:
-    url = resolve(base, reference) or ""
+# Nothing in these is escaped, resolved away or taken for a scheme: they are parts of a URL as they
+# are. Most references of most pages are, and the parser takes long to come to the same.
+_PLAIN_PATH = re.compile(r"/?(?:\w[\w.~-]*/)*(?:\w[\w.~-]*)?(?:#[\w.~-]*)?", re.ASCII)
+_PLAIN_NAME = re.compile(r"(?:\w[\w.~-]*)?", re.ASCII)
+_PLAIN_FRAGMENT = re.compile(r"#[\w.~-]*", re.ASCII)
+
+
+def _split(url: str) -> Target:
     return Target(url, url.partition("#")[0] if is_web(url) else "")
 
 
-_cached_target = lru_cache(maxsize=4096)(_target)
+def _target(base: str, reference: str) -> Target:
+    return _split(resolve(base, reference) or "")
+
+
+_cached_target = lru_cache(maxsize=1024)(_target)
+
+
+@lru_cache(maxsize=4)
+def _known_in(folder: str) -> dict[str, Target]:
+    """What references mean on pages of this folder, as far as they have come up."""
+    return {}
+
+
+def page_of(url: str) -> str | None:
+    """A URL as the parser writes it, without its fragment; None if it is none."""
+    folder, slash, name = url.rpartition("/")
+    if _PLAIN_NAME.fullmatch(name) and _is_plain_folder(folder + slash):
+        return url
+    return resolve(url, "")
+
+
+@lru_cache(maxsize=64)
+def _is_plain_folder(folder: str) -> bool:
+    return is_web(folder) and resolve(folder, "") == folder
 
 
 class Resolver:
@@ -48,14 +78,43 @@ class Resolver:
 
     def __init__(self, base: str) -> None:
         self._base = base
-        self._folder = (resolve(base, ".") or base) if is_web(base) else base
+        page = page_of(base)
+        self._page = page if page is not None and is_web(page) else ""
+        self._folder = self._page.partition("?")[0].rpartition("/")[0] + "/"
+        self._origin = "/".join(self._folder.split("/", 3)[:3])
+        self._known = _known_in(self._folder) if self._page else {}
 
     def __call__(self, reference: str) -> Target:
         """Where `reference` leads."""
+        known = self._known.get(reference)
+        return known if known is not None else self._resolved(reference)
+
+    def _resolved(self, reference: str) -> Target:
         if len(reference) > _CACHED_LENGTH:
             return _target(self._base, reference)
-        # "", "?query" and "#fragment" keep the page's own name, and so does a bare scheme; a name
-        # starts from its folder.
-        if reference[:1].isalnum() and not _BARE.match(reference):
-            return _cached_target(self._folder, reference)
+        if self._page and _is_of_folder(reference):
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            url = self._plainly(reference)
+            target = _split(url) if url else _target(self._folder, reference)
+            self._known[reference] = target
+            return target
+        if self._page and _PLAIN_FRAGMENT.fullmatch(reference):
+            return Target(self._page + reference, self._page)
         return _cached_target(self._base, reference)
+
+    def _plainly(self, reference: str) -> str:
+        """The URL of a reference that needs no parser, "" if it does."""
+        path = reference.removeprefix(self._origin)
+        if not _PLAIN_PATH.fullmatch(path):
+            return ""
+        if path[:1] == "/":
+            return self._origin + path
+        return self._folder + path if len(path) == len(reference) else ""
+
+
+def _is_of_folder(reference: str) -> bool:
+    """Whether the page's own name is no part of what this means: "", "?query" and "#fragment" keep
+    it, and so does a bare scheme."""
+    first = reference[:1]
+    return (first.isalnum() or first in ("_", "/", ".")) and _BARE.match(reference) is None

@@ -292,7 +292,7 @@ class _Trip:
             self._plan.request,
             url=page.url,
             timeout_ms=max(round(budget_s * 1000), 1),
-            formats=("sighting",),
+            formats=("survey",),
             pages_only=True,
         )
         try:
@@ -323,7 +323,7 @@ class _Trip:
 
 
 def _visited(extraction: Extraction) -> Visited:
-    seen = extraction.values.get("sighting")
+    seen = extraction.values.get("survey")
     sighting = seen if isinstance(seen, Sighting | None) else msgspec.convert(seen, Sighting)
     return Visited(
         url=extraction.url,

@@ -8,7 +8,8 @@ import msgspec
 class PageLink(msgspec.Struct, frozen=True, array_like=True):
     """Where a page leads: an absolute http(s) URL without fragment, once for each page.
 
-    `nofollow` only if every link to it says so; `text` is the first that a link to it shows.
+    `nofollow` only if every link to it says so; `text` is the first that a link to it shows, left
+    out for crawls.
     """
 
     url: str
