@@ -15,6 +15,7 @@ from ada_url import URL
 from windlass.errors import BadRedirect, InvalidRequest, RedirectLoop, TooManyRedirects
 from windlass.model.page import Redirect
 from windlass.model.request import ExtractRequest
+from windlass.net.plainurls import taken_apart
 from windlass.net.setcookie import is_this_machine
 
 FOLLOWED = frozenset({301, 302, 303, 307, 308})
@@ -62,21 +63,29 @@ def first_hop(request: ExtractRequest) -> Hop:
 
     Raises InvalidRequest for what cannot be fetched.
     """
-    parsed = _parsed(request.url)
-    if parsed is None or parsed.protocol not in _SCHEMES:
-        raise InvalidRequest("The URL must be an absolute http or https URL.")
-    authorization = _take_credentials(parsed)
+    url, origin, authorization = _normal(request.url)
     try:
         body = None if request.body is None else request.body.encode()
     except UnicodeEncodeError as error:
         raise InvalidRequest("The body holds characters that cannot be encoded.") from error
     return Hop(
-        url=parsed.href,
-        origin=parsed.origin,
+        url=url,
+        origin=origin,
         method=request.method,
         body=body,
         authorization=authorization,
     )
+
+
+def _normal(url: str) -> tuple[str, str, str]:
+    """A URL as the standard writes it, its origin, and what its user info asks for."""
+    if plain := taken_apart(url):
+        return url, plain[1], ""
+    parsed = _parsed(url)
+    if parsed is None or parsed.protocol not in _SCHEMES:
+        raise InvalidRequest("The URL must be an absolute http or https URL.")
+    authorization = _take_credentials(parsed)
+    return parsed.href, parsed.origin, authorization
 
 
 def redirected(hop: Hop, status: int, location: str | None) -> Hop | None:

@@ -37,6 +37,7 @@ class Shape(Enum):
     PARAMETERS = "query parameters"
 
 
+@lru_cache(maxsize=4096)
 def shape_of(family: str) -> Shape:
     """The kind of variety that a family's name says."""
     if "?" in family:

@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote_to_bytes
 import ada_url
 
 from windlass.frontier.parts import take_apart
+from windlass.net.plainurls import taken_apart
 
 MAX_URL = 8000
 """Characters; longer ones are no page's address but somebody's mistake."""
@@ -57,24 +58,14 @@ def sameness(ignored: Iterable[str], *, ignore_query: bool = False) -> Sameness:
     )
 
 
-# What the standard's serializer would give back unchanged, so that it need not be asked: a name or
-# an IPv4 address, a port that is not the scheme's, no dot segment, nothing to encode or decode.
-_BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_PLAIN = re.compile(
-    rf"(https?://(?:(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z](?:[a-z0-9-]*[a-z0-9])?"
-    rf"|{_BYTE}(?:\.{_BYTE}){{3}})(?::(?!(?:80|443)/)(?:[1-9]\d{{1,3}}|[1-5]\d{{4}}))?"
-    r"(?:/(?!\.)[A-Za-z0-9._~-]*)+)(?:\?([A-Za-z0-9._~=&/:,-]+))?\Z"
-)
-
-
 def identify(url: str, rules: Sameness) -> Identity | None:
     """The page that an absolute URL means, None if it is none to fetch or over MAX_URL."""
     if len(url) > MAX_URL:
         return None
-    plain = _PLAIN.match(url)
-    if plain is None or "xn--" in url:
+    plain = taken_apart(url)
+    if plain is None:
         return _identify_any(url, rules)
-    before, query = plain.groups()
+    before, _, query = plain
     return _identity(before, before, query, rules)
 
 

@@ -12,6 +12,7 @@ import string
 from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from math import isqrt
 from zlib import crc32
@@ -130,6 +131,7 @@ def is_unlike(sketch: bytes, other: bytes) -> bool:
     return _CLEARLY * new > sum([size for size, _ in pairs])
 
 
+@lru_cache(maxsize=8)
 def _pairs(packed: bytes) -> list[tuple[int, int]]:
     values = array("I", packed)
     return list(zip(values[::2], values[1::2], strict=True))

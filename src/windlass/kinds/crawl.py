@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from windlass.errors import NotAPage
+from windlass.formats.outline import unpack
 from windlass.frontier.identity import Identity
 from windlass.frontier.links import Frontier, frontier_of
 from windlass.kinds import Context
@@ -107,13 +108,12 @@ class FetchPage(Extract):
         seen = values.pop("sighting", None)
         shown = msgspec.structs.replace(extraction, values=values)
         outcome = await super()._conclude(task, request, shown, jar)
-        if not outcome.state.terminal or seen is None or task.group_id is None:
+        if not outcome.state.terminal or not isinstance(seen, bytes) or task.group_id is None:
             return outcome
         if extraction.failure is not None and not _is_of_site(extraction, extraction.failure):
             return outcome
-        sighting = seen if isinstance(seen, Sighting) else msgspec.convert(seen, Sighting)
         assert isinstance(request, PageRequest)
-        visit = await self._visit(task.group_id, request.page, extraction, sighting)
+        visit = await self._visit(task.group_id, request.page, extraction, unpack(seen))
         return msgspec.structs.replace(outcome, visit=visit)
 
     async def _visit(

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from windlass.errors import NotAPage, TargetError
+from windlass.formats.outline import unpack
 from windlass.kinds import Context
 from windlass.kinds.courtesy import REFUSALS, Answered, sign_of_page
 from windlass.kinds.extract import retry_delay
@@ -24,7 +25,7 @@ from windlass.model.map import MapPlan
 from windlass.model.page import Extraction, Failure, Page
 from windlass.model.request import ExtractRequest
 from windlass.model.task import HostSign, Outcome, State, Task
-from windlass.model.visit import Candidate, Sighting
+from windlass.model.visit import Candidate
 from windlass.net.cookies import CookieJar
 from windlass.site.discovery import Source, allowed_guesses, listed, site_host
 from windlass.site.robots import Robots, denial, robots_url
@@ -324,7 +325,7 @@ class _Trip:
 
 def _visited(extraction: Extraction) -> Visited:
     seen = extraction.values.get("survey")
-    sighting = seen if isinstance(seen, Sighting | None) else msgspec.convert(seen, Sighting)
+    sighting = unpack(seen) if isinstance(seen, bytes) else None
     return Visited(
         url=extraction.url,
         status=extraction.status,
