@@ -20,7 +20,7 @@ from windlass.model.crawl import CRAWL_TASKS
 from windlass.model.page import Failure
 from windlass.model.task import NewTask, Outcome, Priority, SessionUpdate, State, Task
 from windlass.model.visit import Visit
-from windlass.storage import crawling, following, queue
+from windlass.storage import crawling, following
 from windlass.storage.batcher import Batcher, Linger
 from windlass.storage.breaker import Patience
 from windlass.storage.crawlrows import page_of
@@ -121,8 +121,8 @@ class Application:
         await self._keep_sessions(kept)
         await self._keep_sights(kept)
         ended = [row for row in (*rows, *parents.values()) if row["state"] != "running"]
-        await announce(self._connection, self._sql("add_tallies"), ended)
-        await queue.complete(self._connection, [item.job for item in kept])
+        jobs = [item.job for item in kept]
+        await announce(self._connection, self._sql("add_tallies"), ended, jobs)
         # Last: admission and other workers want these rows, too.
         troubled = frozenset(row["lane"] for row in rows if row["troubled"])
         ended_attempts = ((item.task, item.outcome) for item in kept)
@@ -191,11 +191,14 @@ class Application:
         return {row["id"]: row for row in rows}
 
 
-async def announce(connection: asyncpg.Connection, add_tallies: str, rows: Sequence[Any]) -> None:
-    """Counts ended attempts and wakes the callers that wait for interactive tasks."""
-    if not rows:
+async def announce(
+    connection: asyncpg.Connection, add_tallies: str, rows: Sequence[Any], jobs: Sequence[Job] = ()
+) -> None:
+    """Counts ended attempts, takes their rows out of the queue, and wakes the callers that wait for
+    interactive tasks."""
+    if not rows and not jobs:
         return
-    await connection.execute(add_tallies, *_tallies(rows))
+    await connection.execute(add_tallies, *_tallies(rows), [job.id for job in jobs])
     ids = [
         row["id"]
         for row in rows
@@ -298,7 +301,7 @@ def _tallies(rows: Sequence[Any]) -> list[list[Any]]:
         counts[key] += 1
         seconds[key] += row["seconds"] or 0.0
     keys = list(counts)
-    columns = [list(column) for column in zip(*keys, strict=True)]
+    columns = [[key[place] for key in keys] for place in range(3)]
     return [*columns, [counts[key] for key in keys], [seconds[key] for key in keys]]
 
 

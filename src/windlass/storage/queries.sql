@@ -484,7 +484,11 @@ RETURNING task.id, task.account_id, task.kind, task.api, task.delivery, task.sta
     extract(epoch FROM clock_timestamp() - task.started_at)::double precision AS seconds;
 
 -- name: add_tallies
--- Adds finished tasks to the counters, in key order so that two workers cannot deadlock.
+-- Adds finished tasks to the counters, in key order so that two workers cannot deadlock, and takes the
+-- rows of the queue that led to it ($6) out of that.
+WITH completed AS (
+    DELETE FROM pgqueuer WHERE id = ANY($6::bigint[])
+)
 INSERT INTO tally (kind, outcome, code, count, seconds)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::double precision[])
     AS new (kind, outcome, code, count, seconds)

@@ -77,9 +77,6 @@ FOR EACH ROW EXECUTE FUNCTION discard_row();
 # It would tell every worker of every row that comes and goes; we say ourselves when one waits.
 _NO_TRIGGER = "DROP TRIGGER tg_pgqueuer_changed ON pgqueuer"
 
-# The library's own statement for this writes to the log.
-_COMPLETE = "DELETE FROM pgqueuer WHERE id = ANY($1::bigint[])"
-
 
 def _builders() -> dict[str, Any]:
     return {
@@ -131,7 +128,7 @@ class Leases:
 
     async def drop(self, job: Job) -> None:
         """Takes out a row whose task had ended before."""
-        await complete(self._pool, [job])
+        await self._pool.execute("DELETE FROM pgqueuer WHERE id = $1", job.id)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -166,8 +163,3 @@ async def enqueue(
     )
     taken = [Job.model_validate(dict(row)) for row in rows if row["queue_manager_id"] is not None]
     return {UUID(bytes=job.payload): job for job in taken}
-
-
-async def complete(connection: Any, jobs: Sequence[Job]) -> None:
-    """Takes finished queue rows out, in the transaction that applies their outcomes."""
-    await connection.execute(_COMPLETE, [job.id for job in jobs])
