@@ -112,7 +112,8 @@ class Slots:
     """The slots of a worker that starts nothing but says what it was given."""
 
     def __init__(self, free: int, running: int = 0, settled: tuple[UUID, ...] = ()) -> None:
-        self._has = Held("worker-1", 50, free, running, settled)
+        self._has = Held("worker-1", 50, free, running)
+        self.settled = settled
         self.queued = 0
         self.taken: list[tuple[Job, Task]] = []
 

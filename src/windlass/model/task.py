@@ -189,7 +189,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         """Whether whoever was asked bore it well, and may be asked the next at once."""
         sign = self.host
         if sign is None:
-            return self.healthy is not False
+            return self.healthy is True
         return sign.answered and not (sign.refused or sign.strained or sign.quiet_until)
 
 

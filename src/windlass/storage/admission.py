@@ -55,18 +55,22 @@ class Urgent(msgspec.Struct, frozen=True):
 
 class Held(msgspec.Struct, frozen=True):
     """A worker's slots for tasks: how many it has, how many are free for what it admits itself, and
-    how many tasks it has under way. `settled` are those of them that ask no more of their hosts:
-    all that is missing is that their outcomes are applied."""
+    how many tasks it has under way."""
 
     worker: str
     slots: int
     free: int
     running: int
-    settled: tuple[UUID, ...] = ()
 
 
 class Slots(Protocol):
     """The slots of the worker that admits: what it has room for need not go through the queue."""
+
+    @property
+    def settled(self) -> tuple[UUID, ...]:
+        """The tasks under way, of any pool, that ask no more of their hosts: all that is missing is
+        that their outcomes are applied."""
+        ...
 
     def held(self, queued: int) -> AbstractAsyncContextManager[Held]:
         """Nobody else fills them meanwhile. Free are those that what is queued does not need."""
@@ -89,12 +93,12 @@ class _Share(msgspec.Struct, frozen=True):
     settled: tuple[UUID, ...] = ()
 
     @classmethod
-    def of(cls, held: Held, row: Any) -> _Share:
+    def of(cls, held: Held, row: Any, settled: tuple[UUID, ...]) -> _Share:
         """The share by a row of admission_room."""
         part = min(held.slots / max(row["slots"], 1), 1.0)
         under_way = row["queued"] + row["taken"]
         behind = part * under_way - held.running
-        return cls(held.worker, held.free, part, behind, held.settled)
+        return cls(held.worker, held.free, part, behind, settled)
 
 
 class _Ask(msgspec.Struct, frozen=True):
@@ -222,8 +226,7 @@ class Admission:
                 continue  # a task that starts makes room, and tells
             waits.append(row["lane_due_s"])
             if due or ended:
-                own = slots if row["pool"] == queue.TASKS else None
-                admitted += await self._take_due(row, ended, own)
+                admitted += await self._take_due(row, ended, slots)
         known = [wait for wait in waits if wait is not None]
         return Round(admitted, max(min(known), 0.0) if known else None)
 
@@ -232,10 +235,11 @@ class Admission:
 
     async def _take_due(self, row: Any, ended: list[str], slots: Slots | None) -> int:
         """Admits to a pool, by its row of admission_room."""
-        if slots is None:
-            return len((await self._take_share(row, ended, _Share()))[0])
+        settled = slots.settled if slots else ()
+        if slots is None or row["pool"] != queue.TASKS:
+            return len((await self._take_share(row, ended, _Share(settled=settled)))[0])
         async with slots.held(row["queued"]) as held:
-            rows, jobs = await self._take_share(row, ended, _Share.of(held, row))
+            rows, jobs = await self._take_share(row, ended, _Share.of(held, row, settled))
             # Should the answer to the commit be lost, the leases of what was taken end.
             slots.start([(jobs[one["id"]], to_task(one)) for one in rows if one["own"]])
         return len(rows)

@@ -11,7 +11,7 @@ from windlass.model.page import Failure
 from windlass.model.task import NewTask, State, Task
 from windlass.storage.following import as_json, read_delivery
 
-LINGER_S = 0.015
+LINGER_S = 0.03
 """How long a batch waits for company while there is load."""
 REFUSED = (asyncpg.PostgresError, ValueError, OverflowError)
 """What says that a value, not the database, is the trouble."""

@@ -16,7 +16,7 @@ from windlass.storage.database import CONNECTION_ERRORS
 log = structlog.get_logger(__name__)
 
 ADMIT_FLOOR_S = 2.0
-_ADMIT_PACE_S = 0.03
+_ADMIT_PACE_S = 0.045
 
 
 class Admitting:

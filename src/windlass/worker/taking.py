@@ -101,14 +101,18 @@ class Taking:
         self._more = more or len(self._free()) < len(POOLS)
         return more
 
+    @property
+    def settled(self) -> tuple[UUID, ...]:
+        """See admission.Slots."""
+        return tuple(self._attempts.settled)
+
     @asynccontextmanager
     async def held(self, queued: int) -> AsyncIterator[Held]:
         """See admission.Slots."""
         async with self._filling:
             free = max(self._free().get(TASKS, 0) - queued, 0) if self._open else 0
             running = len(self._attempts.running) - self._delivering()
-            settled = tuple(self._attempts.settled)
-            yield Held(self._worker, self._settings.slots, free, running, settled)
+            yield Held(self._worker, self._settings.slots, free, running)
 
     def start(self, taken: Sequence[tuple[Job, Task]]) -> None:
         """See admission.Slots."""
