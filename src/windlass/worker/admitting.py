@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
 import structlog
 
@@ -17,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 ADMIT_FLOOR_S = 2.0
 _ADMIT_PACE_S = 0.045
+_MANY = 10
+"""Free places for which a round is worth it at once."""
 
 
 class Admitting:
@@ -27,6 +30,16 @@ class Admitting:
         self._freed: set[str] = set()
         self._refilled: set[str] = set()
         self._wake = asyncio.Event()
+        self._places = 0
+        self._many = asyncio.Event()
+
+    def settled(self, lane: str) -> None:
+        """The place that a task had in this lane is free, although it has not ended."""
+        self._freed.add(lane)
+        self._wake.set()
+        self._places += 1
+        if self._places >= _MANY:
+            self._many.set()
 
     def freed(self, lane: str, refilled: Iterable[str]) -> None:
         """A task of this lane has ended; in the lanes `refilled` tasks wait because of it."""
@@ -53,11 +66,15 @@ class Admitting:
             except TimeoutError:
                 pass
             # Under load the queue holds enough for a moment; rounds come in bulk then.
-            await asyncio.sleep(max(started + _ADMIT_PACE_S - loop.time(), 0))
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(started + _ADMIT_PACE_S):
+                    await self._many.wait()
             self._wake.clear()
 
     async def _round(self, slots: Slots) -> float:
         """Admits while there is room; seconds until another round is worth it."""
+        self._many.clear()
+        self._places = 0
         freed, self._freed = self._freed, set()
         refilled, self._refilled = self._refilled, set()
         if refilled:

@@ -206,7 +206,7 @@ class Attempts:
             yield
             return
         self.settled.add(task.id)
-        self._admitting.freed(task.lane, ())
+        self._admitting.settled(task.lane)
         try:
             yield
         finally:
