@@ -21,7 +21,8 @@ from bench.environments import environment
 from bench.peers import PINS
 from tests.support.processes import pss_bytes, tree
 
-_LIMIT_S = 600
+_LIMIT_S = 300
+"""Seconds that a peer gets; what it has by then is what it did."""
 _LOOK_S = 0.2
 
 
@@ -71,37 +72,50 @@ def crawled_by(peer: Peer, url: str, concurrency: int) -> CrawlRun:
     python = environment(peer.script, peer.pins)
     with tempfile.TemporaryDirectory(prefix="windlass-bench-") as folder:
         command = [str(python), str(script), url, folder, str(concurrency)]
-        out, peak_mb = _watched(command, folder)
-        figures = json.loads(out.splitlines()[-1])
+        seen = _watched(command, folder)
         written = len(list(Path(folder).glob("*.md")))
+    if seen.stopped:
+        name = f"{peer.name}, stopped after {_LIMIT_S} s"
+        return CrawlRun(name, written, seen.wall_s, seen.cpu_s, seen.peak_mb)
+    figures = json.loads(seen.out.splitlines()[-1])
     if written != figures["pages"]:
         raise RuntimeError(f"{peer.name} wrote {written} of {figures['pages']} pages")
-    return CrawlRun(peer.name, written, figures["wall_s"], figures["cpu_s"], peak_mb)
+    return CrawlRun(peer.name, written, figures["wall_s"], figures["cpu_s"], seen.peak_mb)
 
 
 def crawled_by_wget(url: str, suffixes: tuple[str, ...]) -> CrawlRun:
     """wget follows the links and keeps the pages: no Markdown, one connection."""
     with tempfile.TemporaryDirectory(prefix="windlass-bench-") as folder:
         command = ["wget", "-q", "-r", "-l", "inf", "-np", "-P", folder, url]
-        began, before = time.perf_counter(), os.times()
-        _, peak_mb = _watched(command, folder, accepted=(0, 8))  # 8: a link led to an error
-        wall, after = time.perf_counter() - began, os.times()
+        before = os.times()
+        seen = _watched(command, folder, accepted=(0, 8))  # 8: a link led to an error
+        after = os.times()
         pages = sum(path.suffix in suffixes for path in Path(folder).rglob("*"))
     cpu = after.children_user + after.children_system
     cpu -= before.children_user + before.children_system
-    return CrawlRun("wget, pages only", pages, wall, cpu, peak_mb)
+    return CrawlRun("wget, pages only", pages, seen.wall_s, cpu, seen.peak_mb)
 
 
-def _watched(
-    command: Sequence[str], folder: str, accepted: tuple[int, ...] = (0,)
-) -> tuple[str, float]:
-    """What it printed, and the most megabytes it held."""
+class _Watched(msgspec.Struct):
+    """What a program printed, how long it took, the CPU seconds and the most megabytes of all its
+    processes; whether it was stopped because its time was up."""
+
+    out: str = ""
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_mb: float = 0.0
+    stopped: bool = False
+
+
+def _watched(command: Sequence[str], folder: str, accepted: tuple[int, ...] = (0,)) -> _Watched:
     ended = threading.Event()
-    peak = [0.0]
+    seen, began = _Watched(), time.perf_counter()
 
     def look(pid: int) -> None:
         while not ended.wait(_LOOK_S):
-            peak[0] = max(peak[0], sum(pss_bytes(one.pid) for one in tree(pid)) / 1e6)
+            living = tree(pid)
+            seen.peak_mb = max(seen.peak_mb, sum(pss_bytes(one.pid) for one in living) / 1e6)
+            seen.cpu_s = max(seen.cpu_s, sum(one.cpu_s for one in living))
 
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=folder
@@ -109,11 +123,14 @@ def _watched(
         watcher = threading.Thread(target=look, args=(process.pid,))
         watcher.start()
         try:
-            out, _ = process.communicate(timeout=_LIMIT_S)
+            seen.out, _ = process.communicate(timeout=_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            seen.stopped = True
         finally:
             process.kill()
             ended.set()
             watcher.join()
-    if process.returncode not in accepted:
+    seen.wall_s = time.perf_counter() - began
+    if process.returncode not in accepted and not seen.stopped:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}")
-    return out, peak[0]
+    return seen
