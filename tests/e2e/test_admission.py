@@ -20,7 +20,7 @@ from tests.support.waiting import eventually_async
 from windlass import worker
 from windlass.model.account import Account
 from windlass.model.page import Failure
-from windlass.model.task import HostSign, Outcome, Priority, State, Task
+from windlass.model.task import HostSign, Outcome, Priority, SessionUpdate, State, Task
 from windlass.storage import manager_id
 from windlass.storage.accounts import Accounts
 from windlass.storage.admission import Admission, Held, Round
@@ -29,7 +29,7 @@ from windlass.storage.queue import TASKS, Leases
 LANE = "web:site.test:80"
 _HEADS = (
     "EXECUTE heads(ARRAY[$lane$" + LANE + "$lane$], 8, ARRAY[8], {capped}, NULL, $$w$$, 4, 0.5, 0,"
-    " ARRAY[]::uuid[])"
+    " ARRAY[]::uuid[], ARRAY[]::int[])"
 )
 _NONE = "ARRAY[]::int[], ARRAY[]::int[]"
 
@@ -52,7 +52,7 @@ async def test_admission_is_planned_once_and_stays_cheap_when_a_backlog_comes(
     async with engine.database.relaxed.acquire() as connection:
         await connection.execute(
             "PREPARE heads(text[], int, int[], int[], int[], int[], text, int, float8, float8,"
-            " uuid[]) AS " + engine.database.sql("admit_heads")
+            " uuid[], int[]) AS " + engine.database.sql("admit_heads")
         )
         for _ in range(8):
             await _blocks(connection, _HEADS.format(capped=_NONE))
@@ -111,9 +111,9 @@ async def test_who_comes_first_is_asked_only_when_accounts_share_the_slots(
 class Slots:
     """The slots of a worker that starts nothing but says what it was given."""
 
-    def __init__(self, free: int, running: int = 0, settled: tuple[UUID, ...] = ()) -> None:
+    def __init__(self, free: int, running: int = 0, settled: dict[UUID, int] | None = None) -> None:
         self._has = Held("worker-1", 50, free, running)
-        self.settled = settled
+        self.settled = settled or {}
         self.queued = 0
         self.taken: list[tuple[Job, Task]] = []
 
@@ -231,11 +231,38 @@ async def test_what_asks_no_more_of_its_host_takes_no_place_of_it(engine: Engine
     assert len(first.taken) == 2
     assert (await engine.admission.admit([LANE], Slots(free=50))).admitted == 0
     job, task = first.taken[0]
-    settled = Slots(free=50, settled=(task.id,))
+    settled = Slots(free=50, settled={task.id: task.attempt})
     assert (await engine.admission.admit([LANE], settled)).admitted == 1
     # It is told of as settled when its outcome has just been applied: its place is not free twice.
     assert await engine.finish(task, job)
     assert (await engine.admission.admit([LANE], settled)).admitted == 0
+
+
+async def test_a_lane_has_no_more_settled_than_places(engine: Engine) -> None:
+    await engine.accept(8)
+    await engine.database.relaxed.execute("UPDATE lane SET concurrency = 2")
+    slots = Slots(free=50)
+    for _ in range(3):
+        await engine.admission.admit([LANE], slots)
+        slots.settled = {task.id: task.attempt for _, task in slots.taken}
+    assert len(slots.taken) == 4
+
+
+async def test_an_attempt_that_is_not_the_newest_any_more_is_not_settled(engine: Engine) -> None:
+    await engine.accept(3)
+    await engine.database.relaxed.execute("UPDATE lane SET concurrency = 1")
+    slots = Slots(free=50)
+    await engine.admission.admit([LANE], slots)
+    (_, task), *_ = slots.taken
+    slots.settled = {task.id: task.attempt - 1}
+    assert (await engine.admission.admit([LANE], slots)).admitted == 0
+
+
+def test_who_is_asked_within_a_session_is_not_asked_before_its_cookies_are_kept() -> None:
+    answered = Outcome(state=State.SUCCEEDED, host=HostSign(answered=True))
+    session = SessionUpdate(1, "s", (), 60.0)
+    assert answered.calm
+    assert not Outcome(state=State.SUCCEEDED, host=answered.host, session=session).calm
 
 
 class Answering:

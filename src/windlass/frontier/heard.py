@@ -35,6 +35,9 @@ class Heard:
 
     def add(self, crawl_id: UUID, keys: Iterable[bytes]) -> None:
         """These are in the crawl's rows for good."""
+        keys = frozenset(keys)
+        if not keys:
+            return
         young = self._young.setdefault(crawl_id, set())
         before = len(young)
         young.update(keys)

@@ -108,11 +108,12 @@ class FetchPage(Extract):
         seen = values.pop("sighting", None)
         shown = msgspec.structs.replace(extraction, values=values)
         outcome = await super()._conclude(task, request, shown, jar)
-        if not outcome.state.terminal or not isinstance(seen, bytes) or task.group_id is None:
+        if not outcome.state.terminal or seen is None or task.group_id is None:
             return outcome
         if extraction.failure is not None and not _is_of_site(extraction, extraction.failure):
             return outcome
         assert isinstance(request, PageRequest)
+        assert isinstance(seen, bytes)
         visit = await self._visit(task.group_id, request.page, extraction, unpack(seen))
         return msgspec.structs.replace(outcome, visit=visit)
 

@@ -186,7 +186,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def calm(self) -> bool:
-        """Whether whoever was asked bore it well, and may be asked the next at once."""
+        """Whether whoever was asked bore it well, and may be asked the next before this is applied.
+        Not within a session: the next wants its cookies."""
+        if self.session is not None:
+            return False
         sign = self.host
         if sign is None:
             return self.healthy is True

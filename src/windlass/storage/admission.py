@@ -67,9 +67,9 @@ class Slots(Protocol):
     """The slots of the worker that admits: what it has room for need not go through the queue."""
 
     @property
-    def settled(self) -> tuple[UUID, ...]:
-        """The tasks under way, of any pool, that ask no more of their hosts: all that is missing is
-        that their outcomes are applied."""
+    def settled(self) -> dict[UUID, int]:
+        """The attempts under way (task and number), of any pool, that ask no more of their hosts:
+        all that is missing is that their outcomes are applied."""
         ...
 
     def held(self, queued: int) -> AbstractAsyncContextManager[Held]:
@@ -90,10 +90,10 @@ class _Share(msgspec.Struct, frozen=True):
     most: int = 0
     part: float = 0.0
     behind: float = 0.0
-    settled: tuple[UUID, ...] = ()
+    settled: dict[UUID, int] = {}
 
     @classmethod
-    def of(cls, held: Held, row: Any, settled: tuple[UUID, ...]) -> _Share:
+    def of(cls, held: Held, row: Any, settled: dict[UUID, int]) -> _Share:
         """The share by a row of admission_room."""
         part = min(held.slots / max(row["slots"], 1), 1.0)
         under_way = row["queued"] + row["taken"]
@@ -216,9 +216,10 @@ class Admission:
             await self._promote()
             rooms = await self._rooms()
             task_due_s = rooms[0]["task_due_s"]
-        waits, admitted = [task_due_s], 0
+        waits, favoured = [task_due_s], 0
         if rooms[0]["slots"] and rooms[0]["shared"]:
-            admitted += await self._favour_newcomers()
+            favoured = await self._favour_newcomers()
+        admitted = favoured
         for row in rooms:
             ended = [lane for lane in freed if _pool_of(lane) == row["pool"]]
             due = row["lane_due_s"] is not None and row["lane_due_s"] <= 0
@@ -226,19 +227,21 @@ class Admission:
                 continue  # a task that starts makes room, and tells
             waits.append(row["lane_due_s"])
             if due or ended:
-                admitted += await self._take_due(row, ended, slots)
+                admitted += await self._take_due(row, ended, slots, favoured)
         known = [wait for wait in waits if wait is not None]
         return Round(admitted, max(min(known), 0.0) if known else None)
 
     async def _rooms(self) -> list[Any]:
         return await self._database.fetch("admission_room")
 
-    async def _take_due(self, row: Any, ended: list[str], slots: Slots | None) -> int:
-        """Admits to a pool, by its row of admission_room."""
-        settled = slots.settled if slots else ()
+    async def _take_due(
+        self, row: Any, ended: list[str], slots: Slots | None, favoured: int
+    ) -> int:
+        """Admits to a pool, by its row of admission_room, after which so many were favoured."""
+        settled = slots.settled if slots else {}
         if slots is None or row["pool"] != queue.TASKS:
             return len((await self._take_share(row, ended, _Share(settled=settled)))[0])
-        async with slots.held(row["queued"]) as held:
+        async with slots.held(row["queued"] + favoured) as held:
             rows, jobs = await self._take_share(row, ended, _Share.of(held, row, settled))
             # Should the answer to the commit be lost, the leases of what was taken end.
             slots.start([(jobs[one["id"]], to_task(one)) for one in rows if one["own"]])
@@ -299,7 +302,8 @@ class Admission:
             share.most,
             share.part,
             share.behind,
-            share.settled,
+            list(share.settled),
+            list(share.settled.values()),
         )
         entries = [_entry(row, pool, bool(ask.favoured)) for row in rows]
         if not entries:

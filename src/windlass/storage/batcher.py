@@ -92,8 +92,12 @@ class Batcher(Generic[Item, Answer]):
             while self._waiting:
                 await self._gather()
                 count = self._together()
-                self._company, self._urgent = count > 1, False
-                await self._send([self._waiting.popleft() for _ in range(count)])
+                self._company = count > 1
+                batch = [self._waiting.popleft() for _ in range(count)]
+                self._urgent = self._linger is not None and any(
+                    self._linger.urgent(item) for item, _ in self._waiting
+                )
+                await self._send(batch)
         finally:
             self._free += 1
 

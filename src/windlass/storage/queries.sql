@@ -189,18 +189,25 @@ WHERE coalesce(own.most, $1::int) IS NOT NULL;
 -- after the lock, or the count would use an older snapshot and over-admit. The accounts $4 may have
 -- no more than $5 of it. $6: of these accounts only. The worker $7 takes some at once, $8 at most and
 -- $9 of all of them, counting what it has ahead of the others (-$10): they start here (own), as
--- claim_tasks would start them, if they never did before and have not to keep to a time. $11 run, but
--- ask no more of their hosts.
+-- claim_tasks would start them, if they never did before and have not to keep to a time. The attempts
+-- $12 at $11 run, but ask no more of their hosts; a lane has no more of them than of others.
 WITH busy AS MATERIALIZED (
-    SELECT lane, account_id, count(*) AS tasks FROM task
-    WHERE lane = ANY($1) AND state IN ('admitted', 'running') AND NOT id = ANY($11::uuid[])
+    SELECT lane, account_id, count(*) AS whole, count(*) FILTER (
+        WHERE (id, attempt) NOT IN (SELECT * FROM unnest($11::uuid[], $12::int[]))
+    ) AS tasks
+    FROM task WHERE lane = ANY($1) AND state IN ('admitted', 'running')
     GROUP BY lane, account_id
 ), room AS MATERIALIZED (
     SELECT lane.key, lane.gap_s, asked.most,
     lane.gap_s = 0 AND (greatest(lane.open_until, lane.quiet_until) <= now()) IS NOT FALSE AS open,
-    CASE WHEN lane.proven THEN lane.pace ELSE 1 END
-    - coalesce((SELECT sum(tasks) FROM busy WHERE busy.lane = lane.key), 0)::int AS free
+    CASE WHEN lane.proven
+        THEN least(lane.pace - coalesce(taken.tasks, 0), 2 * lane.pace - coalesce(taken.whole, 0))
+        ELSE 1 - coalesce(taken.whole, 0)
+    END::int AS free
     FROM unnest($1::text[], $3::int[]) AS asked (key, most) JOIN lane USING (key)
+    LEFT JOIN (
+        SELECT lane, sum(tasks) AS tasks, sum(whole) AS whole FROM busy GROUP BY lane
+    ) AS taken ON taken.lane = lane.key
     ORDER BY lane.next_at, lane.key
 ), capped AS MATERIALIZED (
     -- What accounts may have is counted in a statement of its own: here, PostgreSQL would plan the

@@ -318,7 +318,7 @@ CREATE TABLE rendered_site (
 
 CREATE INDEX rendered_site_expiry ON rendered_site (expires_at);
 
--- A crawl with its numbers, all from one look at its pages.
+-- A crawl with its numbers. Whoever changes its pages keeps `taken`, the others are counted.
 CREATE VIEW stored_crawl AS
 SELECT task_group.id, task_group.account_id, account.name AS account, task_group.name,
     task_group.input, task_group.options, task_group.delivery, task_group.state,
@@ -327,7 +327,7 @@ SELECT task_group.id, task_group.account_id, account.name AS account, task_group
 FROM task_group JOIN account ON account.id = task_group.account_id
 CROSS JOIN LATERAL (
     SELECT (
-        -- What turned out to be no page has ended, unless it is still being uploaded.
+        -- A page's task that is done and being uploaded may have turned out to be no page.
         SELECT count(*) FILTER (WHERE CASE WHEN task.state = 'delivering' THEN (
             SELECT page.state IN ('admitted', 'fetched') FROM page WHERE page.task_id = task.id
         ) ELSE true END)

@@ -83,8 +83,8 @@ class Attempts:
         self._cancelled: set[UUID] = set()
         self._suspect: UUID | None = None
         self.running: dict[UUID, tuple[asyncio.Task[None], Job]] = {}
-        self.settled: set[UUID] = set()
-        """Those of them whose outcomes are there, and only to be applied."""
+        self.settled: dict[UUID, int] = {}
+        """Those of them whose outcomes are there, and only to be applied: attempts by task."""
 
     def start(self, task_id: UUID, job: Job, task: Task | None = None) -> asyncio.Task[None]:
         """Starts an attempt, which is one of `running` until it ends; `task` if it is claimed
@@ -102,7 +102,7 @@ class Attempts:
             attempt.add_done_callback(lambda _: self._cancelled.discard(task_id))
             attempt.cancel()
 
-    async def settle(self) -> None:
+    async def wind_up(self) -> None:
         """Lets running attempts finish; when the grace is over they give their tasks back."""
         running = {attempt for attempt, _ in self.running.values()}
         if running:
@@ -205,12 +205,12 @@ class Attempts:
         if not outcome.calm:
             yield
             return
-        self.settled.add(task.id)
+        self.settled[task.id] = task.attempt
         self._admitting.settled(task.lane)
         try:
             yield
         finally:
-            self.settled.discard(task.id)
+            self.settled.pop(task.id, None)
 
     async def _finish(self, task: Task, job: Job, outcome: Outcome) -> None:
         address = None

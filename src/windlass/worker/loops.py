@@ -98,7 +98,7 @@ class Worker:
             await stop.wait()
             consume.cancel()
             await self._taking.close()
-            await self._attempts.settle()
+            await self._attempts.wind_up()
             for loop in loops:
                 loop.cancel()
         await self._goodbye()

@@ -6,8 +6,8 @@ One of the worker's loops. What is done with a task is not its concern.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from uuid import UUID
 
 import structlog
@@ -26,7 +26,7 @@ _DEQUEUE_S = 2.0
 _RECONNECT_S = 0.3
 _TAKE_AT_ONCE = 32
 _TAKE_PACE_S = 0.03
-_CLOSE_S = 5.0
+_CLOSE_S = 1.0
 
 
 class Taking:
@@ -50,8 +50,10 @@ class Taking:
         self._worker = worker
         self._recover = recover
         self._open = True
-        self._filling = asyncio.Lock()
-        """Slots that look free are filled by one at a time."""
+        self._closed = False
+        self._reserved = 0
+        """Slots that look free, and are being filled."""
+        self._handing_over = asyncio.Lock()
         self._wake = asyncio.Event()
         self._more = True
         self._recover_first = True
@@ -85,10 +87,6 @@ class Taking:
         if self._recover_first:  # a crash of the database has emptied the queue
             await self._recover()
             self._recover_first = False
-        async with self._filling:
-            return await self._fill()
-
-    async def _fill(self) -> bool:
         free = self._free()
         self._more = len(free) < len(POOLS)
         # What is taken from all pools at once must fit into each.
@@ -102,20 +100,33 @@ class Taking:
         return more
 
     @property
-    def settled(self) -> tuple[UUID, ...]:
+    def settled(self) -> dict[UUID, int]:
         """See admission.Slots."""
-        return tuple(self._attempts.settled)
+        return dict(self._attempts.settled)
 
     @asynccontextmanager
     async def held(self, queued: int) -> AsyncIterator[Held]:
         """See admission.Slots."""
-        async with self._filling:
+        async with self._handing_over:
             free = max(self._free().get(TASKS, 0) - queued, 0) if self._open else 0
             running = len(self._attempts.running) - self._delivering()
-            yield Held(self._worker, self._settings.slots, free, running)
+            with self._reserving(free):
+                yield Held(self._worker, self._settings.slots, free, running)
+        if self._more:  # perhaps only because of these
+            self._wake.set()
+
+    @contextmanager
+    def _reserving(self, slots: int) -> Iterator[None]:
+        self._reserved += slots
+        try:
+            yield
+        finally:
+            self._reserved -= slots
 
     def start(self, taken: Sequence[tuple[Job, Task]]) -> None:
         """See admission.Slots."""
+        if self._closed:
+            return  # too late: whoever says goodbye gives them back
         for job, task in taken:
             # As below: an attempt that claims it just now, should the queue have been emptied.
             if task.id not in self._attempts.running:
@@ -126,8 +137,9 @@ class Taking:
         self._open = False
         with suppress(TimeoutError):
             # With the database away it could take a minute; leases end what nobody runs.
-            async with asyncio.timeout(_CLOSE_S), self._filling:
+            async with asyncio.timeout(_CLOSE_S), self._handing_over:
                 pass
+        self._closed = True
 
     def _delivering(self) -> int:
         return sum(job.entrypoint == DELIVERIES for _, job in self._attempts.running.values())
@@ -137,7 +149,8 @@ class Taking:
         is not more than there are slots: the database may be away."""
         settings, attempts, delivering = self._settings, self._attempts, self._delivering()
         settled = sum(attempts.running[one][1].entrypoint != DELIVERIES for one in attempts.settled)
-        left = settings.slots - (len(attempts.running) - delivering - min(settled, settings.slots))
+        under_way = len(attempts.running) - delivering - min(settled, settings.slots)
+        left = settings.slots - under_way - self._reserved
         free = {
             TASKS: left,
             PROMPT: left + settings.prompt_slots,
@@ -148,12 +161,13 @@ class Taking:
     async def _take_from(self, pools: Sequence[str], slots: int) -> bool:
         """Starts up to so many tasks of these pools; whether there were as many as asked for."""
         limit = min(slots, _TAKE_AT_ONCE)
-        jobs = await self._leases.take(limit, pools)
-        for job in jobs:
-            task_id = UUID(bytes=job.payload)
-            # Our own heartbeat was late and the row came back: it is ours all the same.
-            if task_id not in self._attempts.running:
-                self._start(task_id, job)
+        with self._reserving(0 if list(pools) == [DELIVERIES] else limit):
+            jobs = await self._leases.take(limit, pools)
+            for job in jobs:
+                task_id = UUID(bytes=job.payload)
+                # Our own heartbeat was late and the row came back: it is ours all the same.
+                if task_id not in self._attempts.running:
+                    self._start(task_id, job)
         return len(jobs) == limit
 
     def _start(self, task_id: UUID, job: Job, task: Task | None = None) -> None:

@@ -21,7 +21,7 @@ SELECT task_group.id, task_group.account_id, account.name AS account, task_group
 FROM task_group JOIN account ON account.id = task_group.account_id
 CROSS JOIN LATERAL (
     SELECT (
-        -- What turned out to be no page has ended, unless it is still being uploaded.
+        -- A page's task that is done and being uploaded may have turned out to be no page.
         SELECT count(*) FILTER (WHERE CASE WHEN task.state = 'delivering' THEN (
             SELECT page.state IN ('admitted', 'fetched') FROM page WHERE page.task_id = task.id
         ) ELSE true END)
