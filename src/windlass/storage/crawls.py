@@ -1,7 +1,7 @@
 """Crawls in the database: create, read, list, begin and cancel. crawling.py moves them on.
 
-A crawl is a group whose tasks are found while it runs; but for `taken`, its numbers are counted when
-they are read.
+A crawl is a group whose tasks are found while it runs. How many pages it has is kept; its other
+numbers are counted when they are read.
 """
 
 from __future__ import annotations
