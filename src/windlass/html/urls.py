@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import ada_url
 
+from windlass.net.plainurls import taken_apart
+
 _WEB = ("http:", "https:")
 _BARE = re.compile(r"https?:(?!//)", re.IGNORECASE)
 
@@ -39,7 +41,6 @@ class Target(NamedTuple):
 # Nothing in these is escaped, resolved away or taken for a scheme: they are parts of a URL as they
 # are. Most references of most pages are, and the parser takes long to come to the same.
 _PLAIN_PATH = re.compile(r"/?(?:\w[\w.~-]*/)*(?:\w[\w.~-]*)?(?:#[\w.~-]*)?", re.ASCII)
-_PLAIN_NAME = re.compile(r"(?:\w[\w.~-]*)?", re.ASCII)
 _PLAIN_FRAGMENT = re.compile(r"#[\w.~-]*", re.ASCII)
 
 
@@ -62,15 +63,7 @@ def _known_in(folder: str) -> dict[str, Target]:
 
 def page_of(url: str) -> str | None:
     """A URL as the parser writes it, without its fragment; None if it is none."""
-    folder, slash, name = url.rpartition("/")
-    if _PLAIN_NAME.fullmatch(name) and _is_plain_folder(folder + slash):
-        return url
-    return resolve(url, "")
-
-
-@lru_cache(maxsize=64)
-def _is_plain_folder(folder: str) -> bool:
-    return is_web(folder) and resolve(folder, "") == folder
+    return url if taken_apart(url) else resolve(url, "")
 
 
 class Resolver:

@@ -12,7 +12,7 @@ from windlass.kinds import Context
 from windlass.kinds.courtesy import Answered, note_of_wish, sign_of_failure, sign_of_page
 from windlass.model.page import Extraction, Failure
 from windlass.model.request import Cookie, ExtractRequest
-from windlass.model.task import HostSign, Outcome, Priority, SessionUpdate, State, Task
+from windlass.model.task import HostSign, Outcome, SessionUpdate, State, Task
 from windlass.net.cookies import CookieJar
 from windlass.wire.v1_results import result_body
 
@@ -129,7 +129,7 @@ class Extract:
             return None
         if extraction.partial:
             return retry_delay(task) if self._worth_again(task, request, failure) else None
-        if not sign.refused or task.priority == Priority.INTERACTIVE:
+        if not sign.refused or task.awaited:
             return None
         if sign.quiet_s > self._settings.retry_after_limit or request.method not in _IDEMPOTENT:
             return None
@@ -144,7 +144,7 @@ class Extract:
         """The refusal with when to come back; of its own kind if that is why it is final."""
         note = note_of_wish(sign.quiet_s)
         noted = msgspec.structs.replace(extraction, warnings=(*extraction.warnings, note))
-        waits = task.priority != Priority.INTERACTIVE
+        waits = not task.awaited
         if waits and sign.quiet_s > self._settings.retry_after_limit:
             status = extraction.status
             failure = Failure.of(HostBusy(f"The target answered {status}: {note}"))
@@ -208,7 +208,7 @@ def retry_delay(task: Task) -> float:
     """Seconds until the next attempt: 1, 4, 16 … with a fifth of jitter; a quarter of that when
     somebody waits for the answer."""
     base = 4.0**task.failures
-    if task.priority == Priority.INTERACTIVE:
+    if task.awaited:
         base /= 4
     return base * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, keeps no secret
 

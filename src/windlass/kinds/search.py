@@ -9,7 +9,7 @@ from windlass.kinds import Context
 from windlass.kinds.extract import result_of, retry_delay
 from windlass.model.page import Extraction, Failure
 from windlass.model.request import ExtractRequest, SearchRequest
-from windlass.model.task import Outcome, Priority, State, Task
+from windlass.model.task import Outcome, State, Task
 from windlass.search import Found, SearchBackend, is_configured, open_backend
 from windlass.wire.v1_serp import next_page_params, parsing_of
 
@@ -56,7 +56,7 @@ class Search:
     def _may_retry(self, task: Task, wait_s: float) -> bool:
         if not task.may_fail_again(self._settings.max_attempts):
             return False
-        return task.priority != Priority.INTERACTIVE or wait_s <= _PATIENCE_S
+        return not task.awaited or wait_s <= _PATIENCE_S
 
     def _render(
         self, task: Task, request: SearchRequest, found: Found | None, failure: Failure | None

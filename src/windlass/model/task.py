@@ -125,6 +125,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     gap_s: float = 0.0
     wait_s: float = 0.0
 
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for its answer."""
+        return self.priority == Priority.INTERACTIVE
+
     def may_fail_again(self, max_attempts: int) -> bool:
         """Whether an attempt is left after this one, if this one fails."""
         return self.failures + 1 < max_attempts

@@ -59,7 +59,7 @@ class Batcher(Generic[Item, Answer]):
         self._free = lanes
         self._linger = linger
         self._alone_on = alone_on
-        self._company = self._urgent = False
+        self._company = False
         self._gathered = asyncio.Event()
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -68,10 +68,9 @@ class Batcher(Generic[Item, Answer]):
         """The answer for one item. Being cancelled does not undo what already travels."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if self._linger is not None:
-            self._urgent |= self._linger.urgent(item)
-            if self._urgent or len(self._waiting) >= self._linger.callers():
-                self._gathered.set()
+        linger = self._linger
+        if linger and (linger.urgent(item) or len(self._waiting) >= linger.callers()):
+            self._gathered.set()
         self._start()
         return await future
 
@@ -93,11 +92,7 @@ class Batcher(Generic[Item, Answer]):
                 await self._gather()
                 count = self._together()
                 self._company = count > 1
-                batch = [self._waiting.popleft() for _ in range(count)]
-                self._urgent = self._linger is not None and any(
-                    self._linger.urgent(item) for item, _ in self._waiting
-                )
-                await self._send(batch)
+                await self._send([self._waiting.popleft() for _ in range(count)])
         finally:
             self._free += 1
 
@@ -105,7 +100,9 @@ class Batcher(Generic[Item, Answer]):
         """Waits for company as long as that is worth it."""
         if self._linger is None or not self._company:
             await asyncio.sleep(0)  # one turn of the loop: callers that are ready now join
-        elif not self._urgent and len(self._waiting) < self._linger.callers():
+        elif len(self._waiting) < self._linger.callers() and not any(
+            self._linger.urgent(item) for item, _ in self._waiting
+        ):
             self._gathered.clear()
             loop = asyncio.get_running_loop()
             enough = loop.call_later(self._linger.seconds, self._gathered.set)

@@ -58,7 +58,7 @@ def standing_of(packed: bytes) -> Standing:
 
 
 def family_columns(standings: dict[str, Standing]) -> list[list[Any]]:
-    """The arguments of save_families, in the order in which rows are locked."""
+    """The arguments of keep_crawl, in the order in which rows are locked."""
     names = sorted(standings)
     return [
         names,

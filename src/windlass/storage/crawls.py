@@ -84,7 +84,8 @@ class Crawls:
                     sql("add_pages"), crawl.id, *page_columns([(start, "admitted", "", task.id)])
                 )
                 standings = {family: Standing(admitted=1) for family in start.families}
-                await connection.execute(sql("save_families"), crawl.id, *family_columns(standings))
+                families = family_columns(standings)
+                await connection.execute(sql("keep_crawl"), crawl.id, *families, 1, None)
                 await connection.execute(sql("insert_tasks"), *new_columns([task]))
                 lanes = [task.lane]
             row = await connection.fetchrow(sql("get_crawl"), made, crawl.account_id)

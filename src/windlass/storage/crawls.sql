@@ -3,10 +3,9 @@
 -- name: insert_crawl
 -- A crawl; its first page and task follow in the same transaction.
 INSERT INTO task_group (
-    id, account_id, kind, input, members, created_at, name, options, delivery, state, updated_at,
-    taken
+    id, account_id, kind, input, members, created_at, name, options, delivery, state, updated_at
 )
-VALUES ($1, $2, 'crawl', $3, '{}', now(), $4, $5, $6, 'queued', now(), 1)
+VALUES ($1, $2, 'crawl', $3, '{}', now(), $4, $5, $6, 'queued', now())
 ON CONFLICT (id) DO NOTHING;
 
 -- name: get_crawl
@@ -176,14 +175,6 @@ WHERE group_id = $1 AND state = 'admitted' AND alias_of IS NOT NULL
 -- name: read_families
 -- What families of a crawl have shown.
 SELECT name, standing FROM family WHERE group_id = $1 AND name = ANY($2::text[]);
-
--- name: save_families
--- Keeps what families have shown.
-INSERT INTO family (group_id, name, standing, refused)
-SELECT $1, name, standing, refused
-FROM unnest($2::text[], $3::bytea[], $4::int[]) AS new (name, standing, refused)
-ON CONFLICT (group_id, name)
-DO UPDATE SET standing = excluded.standing, refused = excluded.refused;
 
 -- name: end_pages
 -- What fetched pages turned out to be.

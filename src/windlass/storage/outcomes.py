@@ -228,8 +228,7 @@ def _set_off(item: Finished, parents: dict[UUID, Any], silent: frozenset[UUID]) 
 
 
 def _is_awaited(item: Finished) -> bool:
-    """Whether somebody waits for the answer."""
-    return item.task.priority == Priority.INTERACTIVE
+    return item.task.awaited
 
 
 def _ended(item: Finished) -> crawling.Ended:

@@ -29,7 +29,7 @@ from windlass.errors import (
 )
 from windlass.kinds import KINDS, Context, Kind
 from windlass.model.page import Failure
-from windlass.model.task import Outcome, Priority, State, Task
+from windlass.model.task import Outcome, State, Task
 from windlass.storage.batcher import Batcher, Linger
 from windlass.storage.database import CONNECTION_ERRORS, Database
 from windlass.storage.lanes import patience_of
@@ -216,8 +216,7 @@ class Attempts:
         address = None
         if outcome.result is not None:
             try:
-                awaited = task.priority == Priority.INTERACTIVE
-                address = await self._storing.call(_Result(outcome.result, awaited))
+                address = await self._storing.call(_Result(outcome.result, task.awaited))
             except (StorageFull, ResultsUnavailable, OSError) as error:
                 known = error if isinstance(error, WindlassError) else EngineError()
                 event = "storage_failed" if known is not error else known.code
